@@ -1,0 +1,113 @@
+"""Which pods are injected and which objects are validated (contract 5.webhook).
+
+The CA bundles are the controller's; here nothing stands in their place. Defaults of the API server are written out.
+"""
+
+from components import manifest
+from components.manifest import Manifest
+from mesh.api import mesh_config, names
+
+_PART = names.CONTROLLER
+_TIMEOUT_SECONDS = 5
+_NAMESPACE_NAME = "kubernetes.io/metadata.name"
+_NEVER_INJECTED = ("kube-system", "kube-node-lease")
+
+
+def injector(namespace: str, failure_policy: str) -> Manifest:
+    """One entry for labelled namespaces, one for labelled pods elsewhere, two for gateways; one of them for a pod."""
+    elsewhere = _expression(names.LABEL_AUTO_INJECT, "NotIn", names.AUTO_INJECT_ENABLED)
+    not_injected = _expression(names.LABEL_STATUS, "NotIn", names.STATUS_INJECTED)
+    not_disabled = _expression(names.LABEL_AUTO_INJECT, "NotIn", names.AUTO_INJECT_DISABLED)
+    no_ingress = _expression(names.LABEL_ENABLE_INGRESS, "NotIn", "true")
+    no_egress = _expression(names.LABEL_ENABLE_EGRESS, "NotIn", "true")
+    enabled = {"matchLabels": {names.LABEL_AUTO_INJECT: names.AUTO_INJECT_ENABLED}}
+    allowed = _expression(_NAMESPACE_NAME, "NotIn", *_NEVER_INJECTED, namespace)
+    pods = [_rule("", "v1", ["CREATE"], "pods")]
+    entries = [
+        _entry("nginx-mesh-controller.sidecar.injector", namespace, names.INJECT_PATH, failure_policy, pods)
+        | {
+            "namespaceSelector": enabled | {"matchExpressions": [allowed]},
+            "objectSelector": {"matchExpressions": [not_disabled, not_injected, no_ingress, no_egress]},
+            "reinvocationPolicy": "Never",
+        },
+        _entry("nginx-mesh-controller-obj.sidecar.injector", namespace, names.INJECT_PATH, failure_policy, pods)
+        | {
+            "namespaceSelector": {"matchExpressions": [allowed, elsewhere]},
+            "objectSelector": enabled | {"matchExpressions": [not_injected, no_ingress, no_egress]},
+            "reinvocationPolicy": "Never",
+        },
+        _entry("nginx-mesh-controller-ingress.sidecar.injector", namespace, names.INJECT_PATH, failure_policy, pods)
+        | {
+            "namespaceSelector": {"matchExpressions": [allowed]},
+            "objectSelector": {"matchLabels": {names.LABEL_ENABLE_INGRESS: "true"}},
+            "reinvocationPolicy": "Never",
+        },
+        _entry("nginx-mesh-controller-egress.sidecar.injector", namespace, names.INJECT_PATH, failure_policy, pods)
+        | {
+            "namespaceSelector": {"matchExpressions": [allowed]},
+            "objectSelector": {
+                "matchLabels": {names.LABEL_ENABLE_EGRESS: "true"},
+                "matchExpressions": [no_ingress],
+            },
+            "reinvocationPolicy": "Never",
+        },
+    ]
+    return _configuration("MutatingWebhookConfiguration", names.MUTATING_WEBHOOK, entries)
+
+
+def validator(namespace: str) -> Manifest:
+    """MeshConfigs are read before they count; objects in other namespaces are none of its business."""
+    kind = mesh_config.MESH_CONFIG
+    own = _expression(_NAMESPACE_NAME, "In", namespace)
+    where = {"namespaceSelector": {"matchExpressions": [own]}, "objectSelector": {}}
+    changes = [_rule(kind.group, kind.stored.name, ["CREATE", "UPDATE"], kind.plural)]
+    deletions = [_rule(kind.group, kind.stored.name, ["DELETE"], kind.plural)]
+    entries = [
+        _entry("nginx-mesh-controller.policy.validator", namespace, names.VALIDATE_PATH, "Fail", changes) | where,
+        # A namespace that is deleted with the controller in it could never be emptied otherwise.
+        _entry("nginx-mesh-controller.policy-deletion.validator", namespace, names.VALIDATE_PATH, "Ignore", deletions)
+        | where,
+    ]
+    return _configuration("ValidatingWebhookConfiguration", names.VALIDATING_WEBHOOK, entries)
+
+
+def _configuration(kind: str, name: str, entries: list[Manifest]) -> Manifest:
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": kind,
+        "metadata": manifest.metadata(name, part=_PART, labels={names.LABEL_SPIFFE_WEBHOOK: "true"}),
+        "webhooks": entries,
+    }
+
+
+def _entry(name: str, namespace: str, path: str, failure_policy: str, rules: list[Manifest]) -> Manifest:
+    service = {
+        "name": names.WEBHOOK_SERVICE,
+        "namespace": namespace,
+        "path": path,
+        "port": names.PORT_WEBHOOK_SERVICE,
+    }
+    return {
+        "name": name,
+        "admissionReviewVersions": ["v1"],
+        "clientConfig": {"service": service},
+        "failurePolicy": failure_policy,
+        "matchPolicy": "Equivalent",
+        "sideEffects": "None",
+        "timeoutSeconds": _TIMEOUT_SECONDS,
+        "rules": rules,
+    }
+
+
+def _rule(group: str, version: str, operations: list[str], resource: str) -> Manifest:
+    return {
+        "apiGroups": [group],
+        "apiVersions": [version],
+        "operations": operations,
+        "resources": [resource],
+        "scope": "Namespaced",
+    }
+
+
+def _expression(key: str, operator: str, *values: str) -> Manifest:
+    return {"key": key, "operator": operator, "values": list(values)}

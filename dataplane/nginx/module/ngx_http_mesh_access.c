@@ -1,0 +1,398 @@
+
+/*
+ * The judgement of a request before it is proxied: where it goes, whether
+ * the mode allows it, which headers it may not carry.
+ */
+
+
+#include "ngx_http_mesh.h"
+#include "ngx_mesh_counters.h"
+
+
+static void ngx_http_mesh_cleanup(void *data);
+
+
+/* internal redirects clear the module contexts, but not the cleanups */
+
+ngx_http_mesh_ctx_t *
+ngx_http_mesh_ctx(ngx_http_request_t *r)
+{
+    ngx_pool_cleanup_t   *cln;
+    ngx_http_mesh_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_mesh_module);
+
+    if (ctx || (!r->internal && !r->error_page && !r->filter_finalize)) {
+        return ctx;
+    }
+
+    for (cln = r->pool->cleanup; cln; cln = cln->next) {
+        if (cln->handler == ngx_http_mesh_cleanup) {
+            ngx_http_set_ctx(r, cln->data, ngx_http_mesh_module);
+            return cln->data;
+        }
+    }
+
+    return NULL;
+}
+
+
+static ngx_http_mesh_ctx_t *
+ngx_http_mesh_create_ctx(ngx_http_request_t *r,
+    ngx_http_mesh_loc_conf_t *conf)
+{
+    ngx_pool_cleanup_t   *cln;
+    ngx_http_mesh_ctx_t  *ctx;
+
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_mesh_ctx_t));
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    ctx = cln->data;
+    ngx_memzero(ctx, offsetof(ngx_http_mesh_ctx_t, tried));
+
+    ctx->request = r;
+    ctx->role = conf->role;
+    ctx->protocol = conf->protocol;
+    ctx->direction = (conf->role == NGX_HTTP_MESH_OUTGOING)
+                     ? NGX_MESH_OUTGOING : NGX_MESH_INCOMING;
+
+    if (ngx_mesh.table) {
+        ctx->table = ngx_mesh.table;
+        ctx->table->refs++;
+    }
+
+    cln->handler = ngx_http_mesh_cleanup;
+    ngx_http_set_ctx(r, ctx, ngx_http_mesh_module);
+
+    return ctx;
+}
+
+
+static void
+ngx_http_mesh_cleanup(void *data)
+{
+    ngx_http_mesh_ctx_t  *ctx = data;
+
+    ngx_http_mesh_request_end(ctx);
+
+    while (ctx->nheld) {
+        ngx_mesh_peer_release(ctx->held[--ctx->nheld]);
+    }
+
+    if (ctx->one.peer) {
+        ngx_mesh_peer_release(ctx->one.peer);
+    }
+
+    if (ctx->table) {
+        ngx_mesh_table_release(ctx->table);
+    }
+}
+
+
+static ngx_int_t
+ngx_http_mesh_refuse(ngx_http_mesh_ctx_t *ctx, const char *reason,
+    ngx_int_t status)
+{
+    ctx->refusal = reason;
+    ngx_mesh_count_refusal(ctx->direction, reason);
+
+    ngx_log_error(NGX_LOG_INFO, ctx->request->connection->log, 0,
+                  "mesh: %s request refused: %s",
+                  ngx_mesh_direction_name(ctx->direction), reason);
+
+    return status;
+}
+
+
+/* the original destination, in plaintext, as an upstream of one */
+
+static ngx_int_t
+ngx_http_mesh_single(ngx_http_mesh_ctx_t *ctx)
+{
+    ngx_str_t  none = ngx_null_string;
+
+    ctx->one.addr = ctx->dst;
+    ctx->one.peer = ngx_mesh_peer_hold(&ctx->dst, &none);
+
+    if (ctx->one.peer == NULL) {
+        return NGX_ERROR;
+    }
+
+    ctx->single.port = ctx->dst.port;
+    ctx->single.endpoints = &ctx->one;
+    ctx->single.nendpoints = 1;
+
+    ctx->upstream = &ctx->single;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_mesh_access_outgoing(ngx_http_mesh_ctx_t *ctx)
+{
+    ngx_mesh_route_t    *route;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+    route = ngx_mesh_table_find(ctx->table, &ctx->dst);
+
+    if (ctx->table->transparent) {
+
+        /*
+         * A connection from before: new ones pass unread.  Certificates may
+         * be of another time, too, so the request goes on in plaintext, and
+         * the application is told to connect anew.
+         */
+
+        ngx_http_mesh_last(r);
+
+        if (ngx_http_mesh_single(ctx) != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+    } else if (route && route->upstream->protocol == ctx->protocol) {
+        ctx->upstream = route->upstream;
+
+    } else if (ctx->table->mode == NGX_MESH_STRICT
+               && !ngx_mesh_addr_same_host(&ctx->dst, r->connection->sockaddr))
+    {
+        return ngx_http_mesh_refuse(ctx, "unknown_destination",
+                                    NGX_HTTP_FORBIDDEN);
+
+    } else if (ngx_http_mesh_single(ctx) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ctx->upstream->nendpoints == 0) {
+        return ngx_http_mesh_refuse(ctx, "no_endpoint",
+                                    NGX_HTTP_SERVICE_UNAVAILABLE);
+    }
+
+    if (ngx_http_mesh_choose(ctx) != NGX_OK) {
+        return ngx_http_mesh_refuse(ctx, "plaintext_endpoint",
+                                    NGX_HTTP_FORBIDDEN);
+    }
+
+    if (ctx->endpoint->peer->identity.len
+        && (ngx_mesh.svid == NULL || ngx_mesh.bundle == NULL)
+        && !ngx_http_mesh_is_own_pod(ctx, ctx->endpoint))
+    {
+        return ngx_http_mesh_refuse(ctx, "no_svid",
+                                    NGX_HTTP_SERVICE_UNAVAILABLE);
+    }
+
+    return ngx_http_mesh_request_begin(ctx);
+}
+
+
+/*
+ * "X_Mesh_Peer_Identity" reaches many applications as the same name.  The
+ * key is made the canonical one, which the configuration then replaces.
+ */
+
+static void
+ngx_http_mesh_strip_header(ngx_table_elt_t *h)
+{
+    size_t      i;
+    u_char      ch;
+    ngx_uint_t  n;
+
+    static ngx_str_t  names[] = {
+        ngx_string("x-mesh-peer-identity"),
+        ngx_string("x-forwarded-client-cert")
+    };
+
+    for (n = 0; n < sizeof(names) / sizeof(names[0]); n++) {
+
+        if (h->key.len != names[n].len) {
+            continue;
+        }
+
+        for (i = 0; i < h->key.len; i++) {
+            ch = ngx_tolower(h->key.data[i]);
+
+            if ((ch == '_' ? '-' : ch) != names[n].data[i]) {
+                break;
+            }
+        }
+
+        if (i == h->key.len) {
+            h->lowcase_key = names[n].data;
+            h->hash = ngx_hash_key(names[n].data, names[n].len);
+            return;
+        }
+    }
+}
+
+
+static void
+ngx_http_mesh_strip_headers(ngx_http_request_t *r)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            ngx_http_mesh_strip_header(&h[i]);
+        }
+    }
+}
+
+
+static ngx_int_t
+ngx_http_mesh_access_identity(ngx_http_mesh_ctx_t *ctx)
+{
+    ngx_mesh_tls_t      *tls;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+    tls = ngx_mesh_tls_get(r->connection);
+
+    if (tls == NULL || tls->identity.len == 0) {
+        ngx_http_mesh_last(r);
+        return ngx_http_mesh_refuse(ctx, "no_identity", NGX_HTTP_FORBIDDEN);
+    }
+
+    ctx->identity = tls->identity;
+    ctx->tls_version = SSL_get_version(r->connection->ssl->connection);
+    ctx->tls_cipher = SSL_get_cipher_name(r->connection->ssl->connection);
+
+    if (ngx_mesh_tls_is_stale(tls)) {
+        ngx_http_mesh_last(r);
+    }
+
+    return NGX_OK;
+}
+
+
+/* the one thing that a strict pod answers in plaintext (contract 5.probes) */
+
+static ngx_uint_t
+ngx_http_mesh_is_health(ngx_http_mesh_ctx_t *ctx)
+{
+    ngx_http_request_t  *r;
+
+    static ngx_str_t  check = ngx_string("/grpc.health.v1.Health/Check");
+
+    r = ctx->request;
+
+    return ctx->protocol == NGX_MESH_GRPC
+           && r->method == NGX_HTTP_POST
+           && r->unparsed_uri.len == check.len
+           && ngx_memcmp(r->unparsed_uri.data, check.data, check.len) == 0
+           && ngx_mesh_accepts_health(&ctx->dst);
+}
+
+
+static ngx_int_t
+ngx_http_mesh_access_incoming(ngx_http_mesh_ctx_t *ctx)
+{
+    off_t                limit;
+    ngx_int_t            rc;
+    const char          *reason;
+    ngx_uint_t           health;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+    health = 0;
+
+    if (ctx->role == NGX_HTTP_MESH_INCOMING) {
+        rc = ngx_http_mesh_access_identity(ctx);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+    } else if (ctx->table->mode == NGX_MESH_STRICT
+               && !ctx->table->transparent)
+    {
+        health = ngx_http_mesh_is_health(ctx);
+
+        if (!health) {
+            ngx_http_mesh_last(r);
+            return ngx_http_mesh_refuse(ctx, "plaintext", NGX_HTTP_FORBIDDEN);
+        }
+    }
+
+    if (!health && !ngx_mesh_accepts(&ctx->dst, ctx->protocol)) {
+        ngx_http_mesh_last(r);
+        return ngx_http_mesh_refuse(ctx, "undeclared_port",
+                                    NGX_HTTP_FORBIDDEN);
+    }
+
+    rc = ngx_http_mesh_check_syntax(r, &reason);
+
+    if (rc != NGX_OK) {
+        ngx_http_mesh_last(r);
+        return ngx_http_mesh_refuse(ctx, reason, rc);
+    }
+
+    limit = ctx->table->client_max_body_size;
+
+    if (limit && r->headers_in.content_length_n > limit) {
+        return ngx_http_mesh_refuse(ctx, "body_too_large",
+                                    NGX_HTTP_REQUEST_ENTITY_TOO_LARGE);
+    }
+
+    if (ngx_mesh_draining()) {
+        ngx_http_mesh_last(r);
+    }
+
+    ngx_http_mesh_strip_headers(r);
+
+    if (ngx_http_mesh_single(ctx) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    (void) ngx_http_mesh_choose(ctx);
+
+    return NGX_DECLINED;
+}
+
+
+ngx_int_t
+ngx_http_mesh_access_handler(ngx_http_request_t *r)
+{
+    ngx_http_mesh_ctx_t       *ctx;
+    ngx_http_mesh_loc_conf_t  *conf;
+
+    conf = ngx_http_get_module_loc_conf(r, ngx_http_mesh_module);
+
+    if (conf->role == NGX_HTTP_MESH_NONE || r != r->main
+        || ngx_http_mesh_ctx(r))
+    {
+        return NGX_DECLINED;
+    }
+
+    ngx_mesh_refresh(r->connection->log);
+
+    ctx = ngx_http_mesh_create_ctx(r, conf);
+    if (ctx == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ctx->table == NULL) {
+        return ngx_http_mesh_refuse(ctx, "no_configuration",
+                                    NGX_HTTP_SERVICE_UNAVAILABLE);
+    }
+
+    /* loopback callers of our own ports are redirected by nobody */
+
+    if (ngx_mesh_original_dst_kept(r->connection, &ctx->dst) != NGX_OK
+        || ngx_mesh_addr_is_sidecar(&ctx->dst))
+    {
+        ngx_http_mesh_last(r);
+        return ngx_http_mesh_refuse(ctx, "not_redirected",
+                                    NGX_HTTP_FORBIDDEN);
+    }
+
+    return ctx->direction == NGX_MESH_OUTGOING
+           ? ngx_http_mesh_access_outgoing(ctx)
+           : ngx_http_mesh_access_incoming(ctx);
+}

@@ -1,0 +1,95 @@
+
+/*
+ * Identities: this workload's SVID, the trust bundle, and who a peer is.
+ */
+
+
+#ifndef _NGX_MESH_IDENTITY_H_INCLUDED_
+#define _NGX_MESH_IDENTITY_H_INCLUDED_
+
+
+#include "ngx_mesh.h"
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+
+#define NGX_MESH_SPIFFE_ID_SIZE  2048
+
+
+struct ngx_mesh_svid_s {
+    X509                     *leaf;
+    EVP_PKEY                 *key;
+    STACK_OF(X509)           *chain;
+
+    u_char                    spiffe_id[NGX_MESH_SPIFFE_ID_SIZE];
+    size_t                    spiffe_id_len;
+    u_char                    serial[64];    /* hexadecimal */
+    size_t                    serial_len;
+    time_t                    not_after;
+};
+
+
+struct ngx_mesh_bundle_s {
+    X509_STORE               *store;
+    u_char                    digest[64];    /* sha256, hexadecimal */
+    ngx_uint_t                number;        /* of this worker's bundles */
+};
+
+
+/* why a handshake did not come about; the values of the label "result" */
+
+typedef enum {
+    NGX_MESH_HANDSHAKE_OK = 0,
+    NGX_MESH_HANDSHAKE_EXPIRED,
+    NGX_MESH_HANDSHAKE_UNTRUSTED,
+    NGX_MESH_HANDSHAKE_IDENTITY,
+    NGX_MESH_HANDSHAKE_NO_SVID,
+    NGX_MESH_HANDSHAKE_INCOMPLETE,
+    NGX_MESH_HANDSHAKE_PENDING
+} ngx_mesh_handshake_e;
+
+
+/* what the module remembers of one TLS connection, in its pool */
+
+typedef struct {
+    ngx_mesh_direction_e      direction;
+    ngx_mesh_handshake_e      result;
+    ngx_uint_t                bundle;        /* number of the one used */
+    time_t                    not_after;     /* of the peer's certificate */
+    ngx_str_t                 expected;      /* empty: any of our domain */
+    ngx_str_t                 identity;      /* the peer's, once verified */
+    ngx_uint_t                closed;        /* unsigned :1, close_notify */
+    ngx_pool_t               *pool;
+    ngx_log_t                *log;
+} ngx_mesh_tls_t;
+
+
+ngx_mesh_svid_t *ngx_mesh_svid_read(ngx_str_t *pem, ngx_str_t *error);
+void ngx_mesh_svid_free(ngx_mesh_svid_t *svid);
+ngx_int_t ngx_mesh_svid_use(ngx_mesh_svid_t *svid, SSL *ssl);
+
+ngx_mesh_bundle_t *ngx_mesh_bundle_read(ngx_str_t *pem, ngx_str_t *error);
+void ngx_mesh_bundle_free(ngx_mesh_bundle_t *bundle);
+
+ngx_int_t ngx_mesh_throwaway_certificate(SSL_CTX *ctx);
+ngx_int_t ngx_mesh_uri_san(X509 *cert, u_char *buf, size_t *len);
+time_t ngx_mesh_not_after(X509 *cert);
+
+
+/* ngx_mesh_tls.c */
+
+ngx_int_t ngx_mesh_tls_init(ngx_log_t *log);
+ngx_mesh_tls_t *ngx_mesh_tls_create(SSL *ssl, ngx_pool_t *pool,
+    ngx_log_t *log, ngx_mesh_direction_e direction);
+ngx_mesh_tls_t *ngx_mesh_tls_get(ngx_connection_t *c);
+ngx_int_t ngx_mesh_tls_require_peer(SSL *ssl);
+ngx_int_t ngx_mesh_tls_serve(SSL_CTX *ctx, ngx_uint_t identity,
+    ngx_log_t *log);
+ngx_int_t ngx_mesh_tls_call(ngx_connection_t *c, ngx_str_t *identity,
+    ngx_str_t *alpn);
+ngx_uint_t ngx_mesh_tls_is_stale(ngx_mesh_tls_t *tls);
+const char *ngx_mesh_handshake_name(ngx_mesh_handshake_e result);
+void ngx_mesh_tls_count(ngx_mesh_tls_t *tls, ngx_mesh_handshake_e result);
+
+
+#endif /* _NGX_MESH_IDENTITY_H_INCLUDED_ */

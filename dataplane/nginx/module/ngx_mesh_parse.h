@@ -1,0 +1,52 @@
+
+/*
+ * What the readers of the document's lines share while one is read.
+ */
+
+
+#ifndef _NGX_MESH_PARSE_H_INCLUDED_
+#define _NGX_MESH_PARSE_H_INCLUDED_
+
+
+#include "ngx_mesh_table.h"
+
+
+typedef struct {
+    ngx_uint_t                incoming;
+    ngx_uint_t                identities;
+    ngx_uint_t                upstreams;
+    ngx_uint_t                endpoints;
+    ngx_uint_t                routes;
+    ngx_uint_t                pods;
+    ngx_uint_t                injected;
+} ngx_mesh_counts_t;
+
+
+typedef struct {
+    ngx_mesh_table_t         *table;
+    ngx_mesh_line_t           line;
+    ngx_mesh_counts_t         lines;         /* in the whole document */
+    ngx_uint_t                npods;         /* read so far */
+    ngx_mesh_route_t         *pod_routes;
+    ngx_uint_t                settings;      /* bit per setting seen */
+    unsigned                  mode:1;
+    unsigned                  end:1;
+} ngx_mesh_parser_t;
+
+
+ngx_int_t ngx_mesh_parse_first(ngx_mesh_parser_t *p);
+ngx_int_t ngx_mesh_parse_trust_domain(ngx_mesh_parser_t *p);
+ngx_int_t ngx_mesh_parse_mode(ngx_mesh_parser_t *p);
+ngx_int_t ngx_mesh_parse_set(ngx_mesh_parser_t *p);
+
+ngx_int_t ngx_mesh_parse_incoming(ngx_mesh_parser_t *p);
+ngx_int_t ngx_mesh_parse_identity(ngx_mesh_parser_t *p);
+ngx_int_t ngx_mesh_parse_upstream(ngx_mesh_parser_t *p);
+ngx_int_t ngx_mesh_parse_endpoint(ngx_mesh_parser_t *p);
+ngx_int_t ngx_mesh_parse_request(ngx_mesh_parser_t *p);
+ngx_int_t ngx_mesh_parse_route(ngx_mesh_parser_t *p);
+ngx_int_t ngx_mesh_parse_pod(ngx_mesh_parser_t *p);
+ngx_int_t ngx_mesh_parse_injected(ngx_mesh_parser_t *p);
+
+
+#endif /* _NGX_MESH_PARSE_H_INCLUDED_ */

@@ -1,0 +1,141 @@
+
+/*
+ * The worker's peers, by address, port and identity.  A peer lives as long
+ * as a table names it, a request uses it, or a connection to it is pooled.
+ */
+
+
+#include "ngx_mesh_peer.h"
+
+
+#define NGX_MESH_PEER_KEY_MAX  (sizeof(ngx_mesh_addr_t) + 2048)
+
+
+static ngx_rbtree_t       ngx_mesh_peers;
+static ngx_rbtree_node_t  ngx_mesh_peers_sentinel;
+
+
+void
+ngx_mesh_peers_init(void)
+{
+    ngx_rbtree_init(&ngx_mesh_peers, &ngx_mesh_peers_sentinel,
+                    ngx_str_rbtree_insert_value);
+}
+
+
+ngx_mesh_peer_t *
+ngx_mesh_peer_hold(ngx_mesh_addr_t *addr, ngx_str_t *identity)
+{
+    size_t            len;
+    u_char           *p, key[NGX_MESH_PEER_KEY_MAX];
+    uint32_t          hash;
+    ngx_str_t         name;
+    ngx_mesh_peer_t  *peer;
+
+    if (identity->len > NGX_MESH_PEER_KEY_MAX - sizeof(ngx_mesh_addr_t)) {
+        return NULL;
+    }
+
+    p = ngx_cpymem(key, addr, sizeof(ngx_mesh_addr_t));
+
+    if (identity->len) {
+        p = ngx_cpymem(p, identity->data, identity->len);
+    }
+
+    len = p - key;
+    hash = ngx_crc32_long(key, len);
+
+    name.data = key;
+    name.len = len;
+
+    peer = (ngx_mesh_peer_t *) ngx_str_rbtree_lookup(&ngx_mesh_peers, &name,
+                                                     hash);
+    if (peer) {
+        peer->refs++;
+        return peer;
+    }
+
+    peer = ngx_calloc(sizeof(ngx_mesh_peer_t) + len, ngx_cycle->log);
+    if (peer == NULL) {
+        return NULL;
+    }
+
+    p = (u_char *) peer + sizeof(ngx_mesh_peer_t);
+    ngx_memcpy(p, key, len);
+
+    peer->sn.str.data = p;
+    peer->sn.str.len = len;
+    peer->sn.node.key = hash;
+
+    peer->addr = *addr;
+    peer->identity.data = p + sizeof(ngx_mesh_addr_t);
+    peer->identity.len = identity->len;
+
+    peer->name.data = peer->name_data;
+    peer->name.len = ngx_mesh_addr_text(peer->name_data,
+                                        peer->name_data
+                                        + NGX_MESH_PEER_NAME_MAX, addr)
+                     - peer->name_data;
+
+    peer->socklen = ngx_mesh_addr_sockaddr(addr, &peer->sockaddr);
+    peer->refs = 1;
+
+    ngx_queue_init(&peer->idle);
+    ngx_rbtree_insert(&ngx_mesh_peers, &peer->sn.node);
+
+    return peer;
+}
+
+
+void
+ngx_mesh_peer_release(ngx_mesh_peer_t *peer)
+{
+    if (--peer->refs) {
+        return;
+    }
+
+    ngx_rbtree_delete(&ngx_mesh_peers, &peer->sn.node);
+    ngx_free(peer);
+}
+
+
+/* "visit" may release the peer that it is given */
+
+void
+ngx_mesh_peer_each(void (*visit)(ngx_mesh_peer_t *peer))
+{
+    ngx_rbtree_node_t  *node, *next;
+
+    if (ngx_mesh_peers.root == ngx_mesh_peers.sentinel) {
+        return;
+    }
+
+    for (node = ngx_rbtree_min(ngx_mesh_peers.root, ngx_mesh_peers.sentinel);
+         node;
+         node = next)
+    {
+        next = ngx_rbtree_next(&ngx_mesh_peers, node);
+        visit((ngx_mesh_peer_t *) node);
+    }
+}
+
+
+void
+ngx_mesh_peer_fail(ngx_mesh_peer_t *peer)
+{
+    peer->failing = 1;
+    peer->failed = ngx_current_msec;
+}
+
+
+ngx_uint_t
+ngx_mesh_peer_is_failing(ngx_mesh_peer_t *peer)
+{
+    if (peer->failing
+        && ngx_current_msec - peer->failed >= NGX_MESH_FAIL_MSEC)
+    {
+        peer->failing = 0;
+    }
+
+    return peer->failing;
+}

@@ -1,0 +1,178 @@
+
+/*
+ * The endpoint of an outgoing connection.  Whether it is spoken to by mutual
+ * TLS decides which listener gets the connection, so the first one is chosen
+ * before it is handed over; the next attempts stay with endpoints of that
+ * kind.
+ */
+
+
+#include "ngx_stream_mesh.h"
+
+
+/* a pod that calls a Service of its own may meet itself */
+
+static ngx_uint_t
+ngx_stream_mesh_is_own_pod(ngx_stream_mesh_ctx_t *ctx,
+    ngx_mesh_endpoint_t *endpoint)
+{
+    return ctx->direction == NGX_MESH_OUTGOING
+           && ngx_mesh_addr_same_host(&endpoint->addr,
+                                      ctx->connection->sockaddr);
+}
+
+
+static ngx_uint_t
+ngx_stream_mesh_by_tls(ngx_stream_mesh_ctx_t *ctx,
+    ngx_mesh_endpoint_t *endpoint)
+{
+    return endpoint->peer->identity.len
+           && !ngx_stream_mesh_is_own_pod(ctx, endpoint);
+}
+
+
+static ngx_uint_t
+ngx_stream_mesh_usable(ngx_mesh_endpoint_t *endpoint, void *data)
+{
+    ngx_stream_mesh_ctx_t  *ctx = data;
+
+    ngx_uint_t  i;
+
+    for (i = 0; i < ctx->ntried; i++) {
+        if (ctx->tried[i] == endpoint) {
+            return 0;
+        }
+    }
+
+    /* the original destination: whoever judged the connection allowed it */
+
+    if (endpoint == &ctx->one) {
+        return 1;
+    }
+
+    if (ctx->ntried && ctx->tls != ngx_stream_mesh_by_tls(ctx, endpoint)) {
+        return 0;
+    }
+
+    return ctx->table->mode != NGX_MESH_STRICT
+           || endpoint->identity.len
+           || ngx_stream_mesh_is_own_pod(ctx, endpoint);
+}
+
+
+/* the endpoint of the next attempt; NGX_DECLINED: none that may be used */
+
+ngx_int_t
+ngx_stream_mesh_choose(ngx_stream_mesh_ctx_t *ctx)
+{
+    ctx->endpoint = ngx_mesh_balance(ctx->upstream, ngx_stream_mesh_usable,
+                                     ctx);
+    ctx->chosen = 1;
+
+    if (ctx->endpoint == NULL) {
+        return NGX_DECLINED;
+    }
+
+    ctx->tls = ngx_stream_mesh_by_tls(ctx, ctx->endpoint);
+
+    return NGX_OK;
+}
+
+
+/* the original destination, in plaintext, as an upstream of one */
+
+ngx_int_t
+ngx_stream_mesh_single(ngx_stream_mesh_ctx_t *ctx)
+{
+    ngx_str_t  none = ngx_null_string;
+
+    ctx->one.addr = ctx->dst;
+    ctx->one.peer = ngx_mesh_peer_hold(&ctx->dst, &none);
+
+    if (ctx->one.peer == NULL) {
+        return NGX_ERROR;
+    }
+
+    ctx->single.port = ctx->dst.port;
+    ctx->single.endpoints = &ctx->one;
+    ctx->single.nendpoints = 1;
+
+    ctx->upstream = &ctx->single;
+
+    return NGX_OK;
+}
+
+
+static const char *
+ngx_stream_mesh_refusal(ngx_stream_mesh_ctx_t *ctx)
+{
+    ctx->upstream = ctx->verdict.upstream;
+
+    if (ctx->upstream == NULL && ngx_stream_mesh_single(ctx) != NGX_OK) {
+        return "no_endpoint";
+    }
+
+    if (ctx->upstream->nendpoints == 0) {
+        return "no_endpoint";
+    }
+
+    if (ngx_stream_mesh_choose(ctx) != NGX_OK) {
+        return "plaintext_endpoint";
+    }
+
+    if (ctx->tls && (ngx_mesh.svid == NULL || ngx_mesh.bundle == NULL)) {
+        return "no_svid";
+    }
+
+    return NULL;
+}
+
+
+void
+ngx_stream_mesh_choose_outgoing(ngx_stream_mesh_ctx_t *ctx)
+{
+    ngx_mesh_verdict_t  *v;
+
+    v = &ctx->verdict;
+    v->reason = ngx_stream_mesh_refusal(ctx);
+
+    if (v->reason) {
+        v->target = NGX_MESH_TO_ERROR_OUTGOING;
+
+    } else if (!ctx->tls) {
+        v->target = NGX_MESH_TO_TCP_PLAINTEXT;
+    }
+}
+
+
+/*
+ * The peer of the chosen endpoint.  Our own application is called directly:
+ * what the sidecar sends is not redirected, so no sidecar would be there to
+ * speak TLS, and the bytes do not leave the pod.
+ */
+
+ngx_mesh_peer_t *
+ngx_stream_mesh_hold_peer(ngx_stream_mesh_ctx_t *ctx)
+{
+    ngx_str_t         none = ngx_null_string;
+    ngx_mesh_peer_t  *peer;
+
+    peer = ctx->endpoint->peer;
+
+    if (peer->identity.len && !ctx->tls) {
+        peer = ngx_mesh_peer_hold(&ctx->endpoint->addr, &none);
+
+        if (peer == NULL) {
+            return NULL;
+        }
+
+    } else {
+        peer->refs++;
+    }
+
+    /* until the connection ends: nginx keeps pointers to the peer's name */
+
+    ctx->held[ctx->nheld++] = peer;
+
+    return peer;
+}

@@ -1,0 +1,174 @@
+
+/*
+ * Variables of the stream part.
+ *
+ *     $mesh_target        where "pass" hands the connection
+ *     $mesh_original_dst  where the connection was going; no value for a
+ *                         connection that nobody redirected
+ *     $mesh_refusal       why it is refused
+ *     $mesh_certificate   never has a value: "ssl_certificate" must name
+ *                         something, the module gives certificates itself
+ */
+
+
+#include "ngx_stream_mesh.h"
+
+
+static ngx_int_t ngx_stream_mesh_target_variable(ngx_stream_session_t *s,
+    ngx_stream_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_stream_mesh_dst_variable(ngx_stream_session_t *s,
+    ngx_stream_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_stream_mesh_refusal_variable(ngx_stream_session_t *s,
+    ngx_stream_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_stream_mesh_no_variable(ngx_stream_session_t *s,
+    ngx_stream_variable_value_t *v, uintptr_t data);
+
+
+static ngx_stream_variable_t  ngx_stream_mesh_variables[] = {
+
+    { ngx_string("mesh_target"), NULL, ngx_stream_mesh_target_variable,
+      0, NGX_STREAM_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("mesh_original_dst"), NULL, ngx_stream_mesh_dst_variable,
+      0, NGX_STREAM_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("mesh_refusal"), NULL, ngx_stream_mesh_refusal_variable,
+      0, NGX_STREAM_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("mesh_certificate"), NULL, ngx_stream_mesh_no_variable,
+      0, 0, 0 },
+
+      ngx_stream_null_variable
+};
+
+
+/* by ngx_mesh_target_e, up to the one that needs a look at the bytes */
+
+static ngx_str_t  ngx_stream_mesh_targets[] = {
+    ngx_string("127.0.0.1:8888"),
+    ngx_string("127.0.0.1:8890"),
+    ngx_string("127.0.0.1:8889"),
+    ngx_string("127.0.0.1:8891"),
+    ngx_string("127.0.0.1:8893"),
+    ngx_string("127.0.0.1:8892"),
+    ngx_string("127.0.0.1:8904"),
+    ngx_string("127.0.0.1:8907"),
+    ngx_string("127.0.0.1:8906"),
+    ngx_string("127.0.0.1:8905"),
+    ngx_string("127.0.0.1:8902"),
+    ngx_string("127.0.0.1:8903")
+};
+
+
+static ngx_int_t
+ngx_stream_mesh_value(ngx_stream_variable_value_t *v, u_char *data,
+    size_t len)
+{
+    if (len == 0) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    v->data = data;
+    v->len = len;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_stream_mesh_target_variable(ngx_stream_session_t *s,
+    ngx_stream_variable_value_t *v, uintptr_t data)
+{
+    ngx_str_t              *target;
+    ngx_stream_mesh_ctx_t  *ctx;
+
+    ctx = ngx_stream_get_module_ctx(s, ngx_stream_mesh_module);
+
+    if (ctx == NULL || ctx->verdict.target >= NGX_MESH_TO_PEEK) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    target = &ngx_stream_mesh_targets[ctx->verdict.target];
+
+    return ngx_stream_mesh_value(v, target->data, target->len);
+}
+
+
+static ngx_int_t
+ngx_stream_mesh_dst_variable(ngx_stream_session_t *s,
+    ngx_stream_variable_value_t *v, uintptr_t data)
+{
+    u_char                 *p;
+    ngx_stream_mesh_ctx_t  *ctx;
+
+    ctx = ngx_stream_mesh_ctx(s);
+
+    if (ctx == NULL || ctx->dst.port == 0) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(s->connection->pool, NGX_MESH_PEER_NAME_MAX);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    return ngx_stream_mesh_value(v, p,
+                                 ngx_mesh_addr_text(p, p
+                                                    + NGX_MESH_PEER_NAME_MAX,
+                                                    &ctx->dst)
+                                 - p);
+}
+
+
+static ngx_int_t
+ngx_stream_mesh_refusal_variable(ngx_stream_session_t *s,
+    ngx_stream_variable_value_t *v, uintptr_t data)
+{
+    ngx_stream_mesh_ctx_t  *ctx;
+
+    ctx = ngx_stream_get_module_ctx(s, ngx_stream_mesh_module);
+
+    if (ctx == NULL || ctx->verdict.reason == NULL) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    return ngx_stream_mesh_value(v, (u_char *) ctx->verdict.reason,
+                                 ngx_strlen(ctx->verdict.reason));
+}
+
+
+static ngx_int_t
+ngx_stream_mesh_no_variable(ngx_stream_session_t *s,
+    ngx_stream_variable_value_t *v, uintptr_t data)
+{
+    v->not_found = 1;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_stream_mesh_add_variables(ngx_conf_t *cf)
+{
+    ngx_stream_variable_t  *var, *v;
+
+    for (v = ngx_stream_mesh_variables; v->name.len; v++) {
+
+        var = ngx_stream_add_variable(cf, &v->name, v->flags);
+        if (var == NULL) {
+            return NGX_ERROR;
+        }
+
+        var->get_handler = v->get_handler;
+        var->data = v->data;
+    }
+
+    return NGX_OK;
+}

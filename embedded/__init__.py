@@ -1,0 +1,1 @@
+"""The embedded default: pinned tools, a small Kubernetes and Pulumi plug-ins for a machine that has none of them."""

@@ -1,0 +1,1 @@
+"""The drop-in contract: names, quantities, error values and one module per custom resource kind. Pure."""

@@ -1,0 +1,23 @@
+"""All kinds that the mesh brings to a cluster (contract 7.kinds)."""
+
+from typing import Final
+
+from mesh.api.circuit_breaker import CIRCUIT_BREAKER
+from mesh.api.cluster_federated_trust_domain import CLUSTER_FEDERATED_TRUST_DOMAIN
+from mesh.api.cluster_spiffe_id import CLUSTER_SPIFFE_ID
+from mesh.api.cluster_static_entry import CLUSTER_STATIC_ENTRY
+from mesh.api.crd import Kind
+from mesh.api.http_route_group import HTTP_ROUTE_GROUP
+from mesh.api.mesh_config import MESH_CONFIG
+from mesh.api.mesh_config_class import MESH_CONFIG_CLASS
+from mesh.api.rate_limit import RATE_LIMIT
+from mesh.api.tcp_route import TCP_ROUTE
+from mesh.api.traffic_split import TRAFFIC_SPLIT
+from mesh.api.traffic_target import TRAFFIC_TARGET
+
+MESH_KINDS: Final[tuple[Kind, ...]] = (MESH_CONFIG, MESH_CONFIG_CLASS)
+POLICY_KINDS: Final[tuple[Kind, ...]] = (
+    TRAFFIC_SPLIT, HTTP_ROUTE_GROUP, TCP_ROUTE, TRAFFIC_TARGET, RATE_LIMIT, CIRCUIT_BREAKER,
+)  # fmt: skip
+SPIRE_KINDS: Final[tuple[Kind, ...]] = (CLUSTER_SPIFFE_ID, CLUSTER_STATIC_ENTRY, CLUSTER_FEDERATED_TRUST_DOMAIN)
+ALL_KINDS: Final[tuple[Kind, ...]] = MESH_KINDS + POLICY_KINDS + SPIRE_KINDS

@@ -1,0 +1,149 @@
+"""Snapshot in, one configuration per sidecar group out (design 8). Pure: knows no clock and no order of events.
+
+The compiler remembers what it made of each namespace and does that again only for namespaces, or settings, that are
+other objects than last time. What it gives never depends on what it remembers.
+"""
+
+import operator
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from mesh.api import names
+from mesh.api.mtls import MtlsMode
+from mesh.compiler.endpoints import each_place_once
+from mesh.compiler.finding import Finding
+from mesh.compiler.namespace import NamespacePart, compile_namespace
+from mesh.model.sidecar_config import Endpoint, PodAddress, ServicePort, SidecarConfig
+from mesh.model.snapshot import MeshSettings, NamespaceView, Snapshot
+
+EVERY_NAMESPACE: Final = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Compilation:
+    """The outcome: what every group must do, and what people should know."""
+
+    configs: Mapping[str, SidecarConfig]
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """What the callers of a namespace may call; shared by all its groups. Strict ones never see a plaintext endpoint."""
+
+    inputs: tuple[NamespacePart, ...]
+    services: tuple[ServicePort, ...]
+    strict_services: tuple[ServicePort, ...]
+    pods: tuple[PodAddress, ...]
+
+
+class Compiler:
+    """Compiles one snapshot after the other."""
+
+    def __init__(self) -> None:
+        self._settings: MeshSettings | None = None
+        self._parts: dict[str, tuple[NamespaceView, NamespacePart]] = {}
+        self._scopes: dict[tuple[str, ...], _Scope] = {}
+
+    def compile(self, snapshot: Snapshot) -> Compilation:
+        """Give the configuration of every group that has a pod."""
+        parts = self._compile_namespaces(snapshot)
+        identities = _by_address(parts.values())
+        scopes: dict[tuple[str, ...], _Scope] = {}
+        configs: dict[str, SidecarConfig] = {}
+        for name, part in sorted(parts.items()):
+            if part.groups:
+                members = _callable_namespaces(snapshot.namespaces[name], parts)
+                scope = scopes[members] = scopes.get(members) or self._scope(members, parts, identities)
+                configs |= _configs(part, scope, snapshot)
+        self._scopes = scopes
+        return Compilation(configs, tuple(sorted({finding for part in parts.values() for finding in part.findings})))
+
+    def _compile_namespaces(self, snapshot: Snapshot) -> dict[str, NamespacePart]:
+        if snapshot.settings != self._settings:
+            self._parts.clear()
+            self._settings = snapshot.settings
+        known: dict[str, tuple[NamespaceView, NamespacePart]] = {}
+        for name, view in snapshot.namespaces.items():
+            if view.in_mesh:
+                entry = self._parts.get(name)
+                if entry is None or entry[0] is not view:
+                    entry = (view, compile_namespace(view, snapshot.settings))
+                known[name] = entry
+        self._parts = known
+        return {name: part for name, (_, part) in known.items()}
+
+    def _scope(
+        self, members: tuple[str, ...], parts: Mapping[str, NamespacePart], pods: Mapping[str, PodAddress]
+    ) -> _Scope:
+        inputs = tuple(parts[name] for name in members)
+        before = self._scopes.get(members)
+        bare = any(part.has_bare_endpoints for part in inputs)
+        # Bare endpoints may be pods of any namespace, so they are looked up anew.
+        if before and not bare and all(old is new for old, new in zip(before.inputs, inputs, strict=True)):
+            return before
+        services = tuple(_resolve(service, pods) if bare else service for part in inputs for service in part.services)
+        proven = tuple(_proven_only(service) for service in services)
+        return _Scope(
+            inputs,
+            services,
+            services if all(map(operator.is_, services, proven)) else proven,
+            tuple(sorted(_by_address(inputs).values())),
+        )
+
+
+def _callable_namespaces(view: NamespaceView, in_mesh: Iterable[str]) -> tuple[str, ...]:
+    """Which namespaces the callers of *view* get to know: those that its annotation lists, else all of the mesh."""
+    listed = view.annotations.get(names.ANNOTATION_EGRESS_SCOPE)
+    if listed is None:
+        return tuple(sorted(in_mesh))
+    wanted = {item.strip() for item in listed.split(",")} | {view.name}
+    return tuple(sorted(name for name in in_mesh if EVERY_NAMESPACE in wanted or name in wanted))
+
+
+def _by_address(parts: Iterable[NamespacePart]) -> dict[str, PodAddress]:
+    ranked = sorted(row for part in parts for row in part.pods)
+    return {pod.address: pod for _, pod in ranked}
+
+
+def _configs(part: NamespacePart, scope: _Scope, snapshot: Snapshot) -> dict[str, SidecarConfig]:
+    settings = snapshot.settings
+    # Where nobody hints at zones, a pod on another node changes nothing.
+    zones = snapshot.zones if any(member.has_zone_hints for member in scope.inputs) else {}
+    # A strict sidecar would refuse what one that is transparent already sends.
+    weakened = {MtlsMode.STRICT: MtlsMode.PERMISSIVE} if settings.opening or settings.transparent else {}
+    modes = {group: weakened.get(own.mtls_mode, own.mtls_mode) for group, own in part.groups.items()}
+    return {
+        group: SidecarConfig(
+            trust_domain=settings.trust_domain,
+            mtls_mode=modes[group],
+            client_max_body_size=own.client_max_body_size,
+            error_log_level=settings.error_log_level.value,
+            log_format=settings.log_format.value,
+            access_control_mode=settings.access_control_mode.value,
+            incoming=own.incoming,
+            services=scope.strict_services if modes[group] is MtlsMode.STRICT else scope.services,
+            pods=scope.pods,
+            transparent=settings.transparent,
+            server_first_ms=settings.server_first_ms,
+            node_zones=tuple((node, zones[node]) for node in own.nodes if node in zones),
+        )
+        for group, own in part.groups.items()
+    }
+
+
+def _resolve(service: ServicePort, pods: Mapping[str, PodAddress]) -> ServicePort:
+    """Give endpoints that name no pod the identity of the injected pod that has the address, wherever it runs."""
+    endpoints = each_place_once(_identified(endpoint, pods) for endpoint in service.endpoints)
+    return service if endpoints == service.endpoints else replace(service, endpoints=endpoints)
+
+
+def _proven_only(service: ServicePort) -> ServicePort:
+    proven = tuple(endpoint for endpoint in service.endpoints if endpoint.identity)
+    return service if len(proven) == len(service.endpoints) else replace(service, endpoints=proven)
+
+
+def _identified(endpoint: Endpoint, pods: Mapping[str, PodAddress]) -> Endpoint:
+    pod = None if endpoint.pod else pods.get(endpoint.address)
+    return replace(endpoint, identity=pod.identity, pod=pod.pod) if pod else endpoint

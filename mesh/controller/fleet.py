@@ -1,0 +1,123 @@
+"""What every sidecar should serve and what it says that it serves (contract 4.reports). For people and status alone."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+
+from mesh.model.reports import SidecarReport
+from mesh.model.snapshot import Pod
+
+REPORT_LIMIT = 20_000
+SYNCED = "synced"
+STALE = "stale"
+REFUSED = "refused"
+SILENT = "silent"
+
+
+@dataclass(frozen=True, slots=True)
+class SidecarState:
+    """One sidecar: what it should serve (``wanted_digest``) beside its last report.
+
+    ``state``: synced, stale (serves something else), refused (it gives the reason), silent (no report yet).
+    """
+
+    pod: str
+    group: str
+    state: str
+    wanted_digest: str
+    revision: str = ""
+    digest: str = ""
+    refused: str = ""
+    svid_serial: str = ""
+    svid_not_after: int = 0
+    version: str = ""
+    transparent: bool = False
+    seconds_since_report: float | None = None
+
+    def row(self) -> dict[str, object]:
+        """The state as JSON has it."""
+        return asdict(self)
+
+
+class Fleet:
+    """The last report of every pod, beside what the compiler wants."""
+
+    def __init__(self) -> None:
+        self._reports: dict[str, tuple[SidecarReport, float]] = {}
+        self._digests: Mapping[str, str] = {}
+        self._pods: tuple[Pod, ...] = ()
+        self._is_told = False
+        self._first_seen: dict[str, float] = {}
+
+    def take_report(self, report: SidecarReport, now: float) -> bool:
+        """Keep a report, made at *now* on the monotonic clock; say whether it names something new."""
+        before = self._reports.get(report.pod)
+        if before is None and len(self._reports) >= REPORT_LIMIT:
+            return False  # Anybody with an SVID may report under any name.
+        self._reports[report.pod] = (report, now)
+        return before is None or before[0] != report
+
+    def expect(self, pods: Iterable[Pod], digests: Mapping[str, str], now: float) -> None:
+        """Say which injected pods there are and what their groups should serve; others' reports are forgotten."""
+        self._pods = tuple(pods)
+        self._is_told = True
+        self._digests = digests
+        known = {pod.key for pod in self._pods}
+        self._reports = {pod: entry for pod, entry in self._reports.items() if pod in known}
+        self._first_seen = {pod: self._first_seen.get(pod, now) for pod in known}
+
+    def states(self, now: float) -> list[SidecarState]:
+        """Every sidecar, in the order of pods."""
+        return [self._state(pod, now) for pod in self._pods]
+
+    def counts(self) -> tuple[int, int]:
+        """How many sidecars serve what they should, and how many there are."""
+        states = [self._state(pod, 0.0).state for pod in self._pods]
+        return states.count(SYNCED), len(states)
+
+    def silent(self, now: float, seconds: float) -> list[str]:
+        """The pods that have an address, were first seen *seconds* ago or earlier, and have never reported."""
+        return [
+            pod.key
+            for pod in self._pods
+            if pod.addresses and pod.key not in self._reports and now - self._first_seen[pod.key] >= seconds
+        ]
+
+    def live(self) -> dict[str, SidecarReport | None] | None:
+        """The last report of every pod that runs and is not about to end; None for one that has sent none.
+
+        The whole is None while nobody has said which pods there are.
+        """
+        if not self._is_told:
+            return None
+        running = [pod for pod in self._pods if pod.addresses and not pod.terminating]
+        return {pod.key: self._report(pod) for pod in running}
+
+    def versions(self) -> list[str]:
+        """The versions of sidecars that run."""
+        return sorted({report.version for report, _ in self._reports.values() if report.version})
+
+    def _report(self, pod: Pod) -> SidecarReport | None:
+        report, _ = self._reports.get(pod.key, (None, 0.0))
+        return report if report and report.group == pod.group else None
+
+    def _state(self, pod: Pod, now: float) -> SidecarState:
+        wanted = self._digests.get(pod.group, "")
+        report = self._report(pod)
+        if report is None:
+            return SidecarState(pod.key, pod.group, SILENT, wanted)
+        when = self._reports[pod.key][1]
+        state = SYNCED if report.digest == wanted else REFUSED if report.refused else STALE
+        return SidecarState(
+            pod.key,
+            pod.group,
+            state,
+            wanted,
+            report.revision,
+            report.digest,
+            report.refused,
+            report.svid_serial,
+            report.svid_not_after,
+            report.version,
+            report.transparent,
+            round(now - when, 1),
+        )

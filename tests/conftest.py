@@ -1,0 +1,31 @@
+"""What holds for every test: where a test stands says what it needs, and properties are searched the same way everywhere."""
+
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+HERE = Path(__file__).resolve().parent
+# Tests without a line here need nothing but Python: they run first, while the tools are still being built.
+NEEDS = {
+    "contract": "tools",
+    "nginx": "nginx",
+    "balance": "nginx",
+    "fuzz": "nginx",
+    "plugins": "pulumi",
+    "cluster": "cluster",
+    "e2e": "e2e",
+    "resilience": "e2e",
+}
+
+# No time limit for one example: the machine is shared. A failure prints what reproduces it.
+hypothesis.settings.register_profile("mesh", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("mesh")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test with what its directory needs."""
+    for item in items:
+        needed = NEEDS.get(item.path.relative_to(HERE).parts[0])
+        if needed:
+            item.add_marker(needed)

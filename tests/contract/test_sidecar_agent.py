@@ -1,0 +1,400 @@
+"""The agent as a process under pid1, with the real nats-server, a Workload API server and a stand-in for nginx.
+
+The stand-in keeps nginx's processes, files and control socket; what NGINX does with traffic is in tests/nginx.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mesh.api import names
+from mesh.api.mtls import MtlsMode
+from mesh.bus import connection
+from mesh.bus.connection import Session
+from mesh.model import codec, reports
+from mesh.model.sidecar_config import Endpoint, IncomingPort, Protocol, ServicePort, SidecarConfig
+from mesh.sidecar import control
+from mesh.spiffe import tls
+from tests.fakes import nginx
+from tests.fakes.authority import Authority, Issued
+from tests.fakes.eventually import eventually
+from tests.fakes.nats_server import CONTROLLER_PATH, HOST, SIDECAR_NAME, NatsServer, write_certificates
+from tests.fakes.pid1 import compiled
+from tests.fakes.workload_api import WorkloadApi
+
+AUTHORITY = Authority()
+GROUP = "0123456789abcdef"
+SUBJECT = names.config_subject(GROUP)
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def config(service: str = "cart", address: str = "10.0.0.7") -> SidecarConfig:
+    identity = "spiffe://example.org/ns/shop/sa/cart"
+    endpoints = (Endpoint(address, 8080, identity, "shop/cart-1"),)
+    return SidecarConfig(
+        trust_domain="example.org",
+        mtls_mode=MtlsMode.STRICT,
+        client_max_body_size=1 << 20,
+        error_log_level="warn",
+        log_format="json",
+        access_control_mode="allow",
+        incoming=(IncomingPort(8080, Protocol.HTTP),),
+        services=(ServicePort("shop", service, 80, Protocol.HTTP, "least_time", ("10.96.0.1",), endpoints),),
+    )
+
+
+def svid() -> Issued:
+    return AUTHORITY.issue("/ns/shop/sa/web", ("web-0", SIDECAR_NAME))
+
+
+class Pod:
+    """What surrounds one sidecar, and the sidecar's processes."""
+
+    def __init__(self, directory: Path, pid1: Path) -> None:
+        self.run = directory / "run"
+        self.run.mkdir()
+        (directory / "nats").mkdir()
+        self.nats = NatsServer(directory / "nats")
+        self.api = WorkloadApi(directory / "agent.sock", svid())
+        self.reports: list[reports.SidecarReport] = []
+        self.session: Session | None = None
+        self._directory = directory
+        self._pid1 = pid1
+        self.process: subprocess.Popen[bytes] | None = None
+        (directory / "template").write_text("# workers @WORKERS@ in @RUN_DIRECTORY@\n@HTTP_PROBES@@HTTPS_PROBES@\n")
+
+    def start(self, prefix: Sequence[str] = (), **environment: str) -> None:
+        settings = {
+            "MESH_POD_NAMESPACE": "shop",
+            "MESH_POD_NAME": "web-0",
+            "MESH_POD_IP": "127.0.0.1",
+            "MESH_GROUP": GROUP,
+            "MESH_TRUST_DOMAIN": "example.org",
+            "MESH_MTLS_MODE": "strict",
+            "MESH_NATS_SERVER": self.nats.url,
+            "MESH_SPIRE_SOCKET": str(self.api.socket),
+            "MESH_RUN_DIRECTORY": str(self.run),
+            "MESH_NGINX_TEMPLATE": str(self._directory / "template"),
+            "MESH_NGINX": nginx.command(self._directory),
+            "MESH_DRAIN_SECONDS": "1",
+            "MESH_LOG_LEVEL": "debug",
+        }
+        command = [*prefix, str(self._pid1), sys.executable, "-m", "mesh.sidecar"]
+        self.process = subprocess.Popen(command, env=os.environ | settings | environment, cwd=ROOT)
+
+    @contextlib.asynccontextmanager
+    async def controller(self) -> AsyncIterator[Session]:
+        """The controller's connection; sidecars' reports are collected."""
+        source = AUTHORITY.issue(CONTROLLER_PATH).context()
+        async with connection.connect(self.nats.url, lambda: tls.client_context(source), "controller", HOST) as session:
+            await session.ensure_stream()
+            await session.subscribe(
+                names.SUBJECT_SUBSCRIPTION, lambda message: self.reports.append(reports.decode_report(message.payload))
+            )
+            yield session
+
+    async def status(self) -> control.Status:
+        return await control.status(self.run / "control.sock")
+
+    async def until(self, what: str, **wanted: Any) -> control.Status:
+        """Wait until NGINX's status has these values."""
+        async with asyncio.timeout(30):
+            while True:
+                with contextlib.suppress(control.UnreachableError):
+                    status = await self.status()
+                    if all(getattr(status, name) == value for name, value in wanted.items()):
+                        return status
+                await asyncio.sleep(0.02)
+        raise AssertionError(what)
+
+    def pid(self, title: str) -> int:
+        """Process id of the agent or of an nginx role below our pid1; 0 when there is none."""
+        assert self.process
+        wanted = {"agent": b"mesh.sidecar", "master": b"nginx: master", "worker": b"nginx: worker"}[title]
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            with contextlib.suppress(OSError):
+                line = (entry / "cmdline").read_bytes()
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                ours = parent == self.process.pid if title == "agent" else str(self.run).encode() in line
+                if wanted in line and ours:
+                    return int(entry.name)
+        return 0
+
+    def end(self) -> None:
+        master = self.pid("master")
+        for pid in (self.process.pid if self.process else 0, master, self.pid("worker")):
+            if pid:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        if self.process:
+            self.process.wait(10)
+
+
+@pytest.fixture(scope="module")
+def pid1(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return compiled(tmp_path_factory.mktemp("pid1"))
+
+
+@pytest.fixture
+async def pod(tmp_path: Path, pid1: Path) -> AsyncIterator[Pod]:
+    surroundings = Pod(tmp_path, pid1)
+    write_certificates(surroundings.nats.directory, AUTHORITY.issue("/ns/nginx-mesh/sa/nats", (HOST,)))
+    await surroundings.nats.start()
+    async with surroundings.api:
+        try:
+            yield surroundings
+        finally:
+            if surroundings.process:
+                surroundings.end()
+            surroundings.nats.kill()
+
+
+async def publish(session: Session, document: SidecarConfig, epoch: int, counter: int) -> None:
+    for message in codec.encode(document, codec.Revision(epoch, counter)):
+        await session.store(SUBJECT + message.subject_suffix, message.payload, message.headers)
+
+
+@pytest.mark.spec("5.ready", "6.apply")
+async def test_ready_only_with_certificate_and_configuration(pod: Pod) -> None:
+    """Neither: not ready; SVID alone: not ready; both: ready, and the controller is told what is applied."""
+    await pod.api.rotate(None)
+    pod.start()
+    await pod.until("the initial document", revision="-", ready=False)
+    issued = svid()
+    await pod.api.rotate(issued)
+    serial = issued.context().svid.serial
+    await pod.until("the certificate", svid_serial=serial, ready=False)
+    async with pod.controller() as session:
+        await publish(session, config(), 1, 1)
+        status = await pod.until("the configuration", revision="1.1", ready=True)
+        assert status.svid_not_after == int(issued.certificate.not_valid_after_utc.timestamp())
+        await eventually(lambda: any(item.revision == "1.1" for item in pod.reports), "the acknowledgement")
+    last = pod.reports[-1]
+    assert (last.pod, last.group, last.svid_serial, last.refused) == ("shop/web-0", GROUP, serial, "")
+    assert last.digest == codec.digest(codec.canonical(config()))
+
+
+@pytest.mark.spec("4.late")
+async def test_a_configuration_from_before_is_found(pod: Pod) -> None:
+    """The controller published and has gone: a sidecar that starts later is ready all the same."""
+    async with pod.controller() as session:
+        await publish(session, config(), 3, 9)
+    pod.start()
+    await pod.until("readiness", revision="3.9", ready=True)
+
+
+@pytest.mark.spec("6.apply")
+async def test_changes_and_rotations_are_applied_without_a_restart(pod: Pod) -> None:
+    """Endpoints, then ten rotations: same master, same worker."""
+    pod.start()
+    async with pod.controller() as session:
+        await publish(session, config(), 1, 1)
+        await pod.until("readiness", ready=True)
+        processes = (pod.pid("master"), pod.pid("worker"))
+        await publish(session, config(address="10.0.0.99"), 1, 2)
+        await pod.until("the change", revision="1.2")
+        assert "10.0.0.99" in (pod.run / "state").read_text()
+        for _ in range(10):
+            issued = svid()
+            await pod.api.rotate(issued)
+            await pod.until("the rotation", svid_serial=issued.context().svid.serial)
+        assert (pod.pid("master"), pod.pid("worker")) == processes
+        assert (pod.run / "svid.pem").stat().st_mode & 0o777 == 0o600
+
+
+async def test_older_and_broken_configurations_are_not_taken(pod: Pod) -> None:
+    """Older revisions are ignored; rubbish, a wrong digest and one that NGINX refuses keep the last good one."""
+    pod.start()
+    async with pod.controller() as session:
+        await publish(session, config(), 2, 5)
+        await pod.until("readiness", ready=True)
+        await publish(session, config("old"), 1, 99)
+        await session.store(SUBJECT, b"rubbish", {names.HEADER_FORMAT: "1"})
+        await eventually(lambda: any(item.refused for item in pod.reports), "the report of the rubbish")
+        await publish(session, config("refused"), 2, 6)
+        await eventually(lambda: any("told to refuse" in item.refused for item in pod.reports), "the refusal")
+        assert pod.reports[-1].revision == "2.5"
+        await pod.until("the old state", revision="2.5")
+        assert "cart" in (pod.run / "state").read_text()
+        assert "refused" not in (pod.run / "state").read_text()
+        issued = svid()
+        await pod.api.rotate(issued)
+        await pod.until("a rotation on the old state", revision="2.5", svid_serial=issued.context().svid.serial)
+        await publish(session, config("mended"), 2, 7)
+        await pod.until("the next good one", revision="2.7")
+        await eventually(lambda: pod.reports[-1].revision == "2.7" and not pod.reports[-1].refused, "the report")
+
+
+async def test_a_configuration_in_chunks(pod: Pod) -> None:
+    """More than one message's worth arrives whole."""
+    pod.start()
+    endpoints = tuple(
+        Endpoint(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", 8080, "", os.urandom(24).hex())
+        for number in range(30_000)
+    )
+    large = SidecarConfig(
+        **{name: getattr(config(), name) for name in SidecarConfig.__slots__}
+        | {"services": (ServicePort("shop", "big", 80, Protocol.HTTP, "random", ("10.96.0.1",), endpoints),)}
+    )
+    assert len(codec.encode(large, codec.Revision(1, 1))) > 1
+    async with pod.controller() as session:
+        await publish(session, large, 1, 1)
+        await pod.until("readiness", revision="1.1", ready=True)
+        await publish(session, large, 1, 2)
+        await pod.until("the next", revision="1.2")
+
+
+@pytest.mark.spec("6.agent-death")
+async def test_an_agent_that_is_killed_comes_back_beside_the_same_nginx(pod: Pod) -> None:
+    """kill -9 on the agent: NGINX untouched, its configuration kept, the next configuration applied."""
+    pod.start()
+    async with pod.controller() as session:
+        await publish(session, config(), 1, 1)
+        await pod.until("readiness", ready=True)
+        processes, first = (pod.pid("master"), pod.pid("worker")), pod.pid("agent")
+        pod.reports.clear()
+        os.kill(first, signal.SIGKILL)
+        await eventually(lambda: pod.pid("agent") not in (0, first), "the next agent")
+        await eventually(lambda: any(item.revision == "1.1" for item in pod.reports), "its report")
+        await publish(session, config("next"), 1, 2)
+        await pod.until("the next configuration", revision="1.2", ready=True)
+        assert (pod.pid("master"), pod.pid("worker")) == processes
+
+
+@pytest.mark.spec("6.agent-death")
+async def test_an_agent_without_bus_and_spire_keeps_what_nginx_has(pod: Pod) -> None:
+    """Everything else is down when the agent restarts: the state of before is not replaced by an empty one."""
+    pod.start()
+    async with pod.controller() as session:
+        await publish(session, config(), 1, 1)
+        await pod.until("readiness", ready=True)
+    pod.nats.kill()
+    await pod.api.stop()
+    first = pod.pid("agent")
+    os.kill(first, signal.SIGKILL)
+    await eventually(lambda: pod.pid("agent") not in (0, first), "the next agent")
+    before = (pod.run / "applies").read_text().count("\n")
+    await eventually(lambda: (pod.run / "applies").read_text().count("\n") > before, "its first apply")
+    await pod.until("the state of before", revision="1.1", ready=True)
+    await pod.api.start()
+
+
+@pytest.mark.spec("6.nginx-death")
+@pytest.mark.parametrize("role", ["master", "worker"])
+async def test_nginx_that_is_killed_comes_back(pod: Pod, role: str) -> None:
+    """kill -9 on master or worker: the same configuration and certificate serve again, old workers are gone."""
+    pod.start()
+    async with pod.controller() as session:
+        await publish(session, config(), 1, 1)
+        before = await pod.until("readiness", ready=True)
+        victim, worker = pod.pid(role), pod.pid("worker")
+        os.kill(victim, signal.SIGKILL)
+        async with asyncio.timeout(30):
+            while pod.pid(role) in (0, victim):
+                await asyncio.sleep(0.01)
+            assert await pod.until("the state", revision="1.1", ready=True) == before
+        await eventually(lambda: not Path(f"/proc/{worker}").exists(), "the old worker's end")
+        await publish(session, config("next"), 1, 2)
+        await pod.until("the next configuration", revision="1.2", ready=True)
+
+
+@pytest.mark.spec("4.reconnect")
+async def test_a_bus_that_crashed_is_found_again(pod: Pod) -> None:
+    """NATS loses everything and comes back; the controller publishes anew; the sidecar says hello and follows."""
+    pod.start()
+    async with pod.controller() as session:
+        await publish(session, config(), 1, 1)
+        await pod.until("readiness", ready=True)
+    pod.nats.kill()
+    await pod.nats.start()
+    pod.reports.clear()
+    async with pod.controller() as session:
+        await publish(session, config("next"), 2, 1)
+        await pod.until("the next", revision="2.1", ready=True)
+        await eventually(lambda: any(item.revision == "2.1" for item in pod.reports), "the report")
+
+
+async def test_a_beacon_of_a_new_leader_makes_it_read_and_report(pod: Pod) -> None:
+    """The new leader's configuration is found although its message was missed, and it learns of this sidecar."""
+    pod.start()
+    async with pod.controller() as session:
+        await publish(session, config(), 1, 1)
+        await pod.until("readiness", ready=True)
+        beacon = reports.encode_beacon(reports.Beacon(codec.Revision(1, 1)))
+        await session.publish(names.SUBJECT_PING, beacon)
+        pod.reports.clear()
+        await session.publish(names.SUBJECT_PING, reports.encode_beacon(reports.Beacon(codec.Revision(2, 1))))
+        await session.flush()
+        await eventually(lambda: pod.reports, "a report")
+
+
+@pytest.mark.spec("6.drain")
+async def test_the_sidecar_ends_after_the_application(pod: Pod) -> None:
+    """SIGTERM: NGINX drains at once, serves as long as the application holds a socket, then everything ends with 0."""
+    name = f"mesh-drain-{os.getpid()}"
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    inside = ["ip", "netns", "exec", name]
+    listen = "import socket; s = socket.create_server(('', 8080)); print('up', flush=True); s.accept()"
+    application = subprocess.Popen([*inside, sys.executable, "-c", listen], stdout=subprocess.PIPE)
+    try:
+        assert application.stdout
+        assert application.stdout.readline() == b"up\n"
+        pod.start(inside, MESH_DRAIN_SECONDS="60")
+        await pod.until("NGINX", revision="-")
+        assert pod.process
+        pod.process.terminate()
+        await pod.until("draining", draining=True)
+        with pytest.raises(subprocess.TimeoutExpired):
+            await asyncio.to_thread(pod.process.wait, 1)
+        assert pod.pid("master")
+        application.kill()
+        assert await asyncio.to_thread(pod.process.wait, 30) == 0
+        assert (pod.pid("worker"), (pod.run / "nginx.pid").exists()) == (0, False)
+    finally:
+        application.kill()
+        application.communicate()
+        subprocess.run(["ip", "netns", "del", name], check=True)
+
+
+@pytest.mark.spec("6.drain")
+async def test_the_drain_ends_at_its_limit(pod: Pod) -> None:
+    """An application that never ends (this machine has many sockets) is left after the grace, exit code 0."""
+    pod.start(MESH_DRAIN_SECONDS="1")
+    async with pod.controller() as session:
+        await publish(session, config(), 1, 1)
+        await pod.until("readiness", ready=True)
+    assert pod.process
+    with socket.create_server(("127.0.0.1", 0)):
+        pod.process.terminate()
+        assert await asyncio.to_thread(pod.process.wait, 30) == 0
+    assert (pod.pid("worker"), (pod.run / "nginx.pid").exists()) == (0, False)
+
+
+def test_bad_settings_end_it_for_good(pod: Pod) -> None:
+    """All faults at once, exit code 2, no restart."""
+    pod.start(MESH_GROUP="xyz", MESH_MTLS_MODE="loose", MESH_PROBES=json.dumps([{"location": "/x"}]))
+    assert pod.process
+    assert pod.process.wait(10) == 2
+
+
+async def test_a_configuration_that_nginx_does_not_start_with(pod: Pod) -> None:
+    """NGINX fails at start: tried again with growing waits, and well as soon as it can be."""
+    template = pod.run.parent / "template"
+    good = template.read_text()
+    template.write_text("# refuse to start\n")
+    pod.start()
+    await eventually((pod.run / "nginx.conf").exists, "the configuration")
+    (pod.run / "nginx.conf").write_text(good)
+    await pod.until("NGINX", revision="-")

@@ -1,0 +1,253 @@
+"""A pod's first and last moments: calls in the first millisecond, Jobs that end, init containers, ordinary sidecars (contract 5)."""
+
+import json
+import secrets
+import statistics
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from mesh.api import names
+from samples.kubectl import KubectlError
+from tests.e2e.apps import App, namespace_object
+from tests.e2e.eventually import eventually
+from tests.e2e.mesh_under_test import APP, MeshUnderTest
+from tests.e2e.soak import SOAK
+
+STARTS = 100 if SOAK else 10
+AT_ONCE = 5
+JOB_SECONDS = 120.0 + 10.0 * STARTS
+END_SECONDS = 5.0
+# As early and as small as a program can be; a call that went past the mesh is a failure, too.
+HASTY = """
+import socket
+with socket.create_connection(("web", 80), 10) as connection:
+    connection.sendall(b"GET / HTTP/1.1\\r\\nHost: web\\r\\nConnection: close\\r\\n\\r\\n")
+    answer = b"".join(iter(lambda: connection.recv(65536), b""))
+assert answer.startswith(b"HTTP/1.1 200 ") and b"X-Mesh-Peer-Identity" in answer, answer
+"""
+FAIL_ONCE = "test -e /work/tried && exit 0; touch /work/tried; exit 1"
+# Calls out when it starts, and again two seconds after it was told to end.
+LATE_CALLER = f"""
+import signal, time
+def call():
+{"".join(f"    {line}{chr(10)}" for line in HASTY.splitlines())}
+call()
+print("called first", flush=True)
+signal.signal(signal.SIGTERM, lambda *_: 0)
+signal.pause()
+time.sleep(2)
+call()
+print("called last", flush=True)
+"""
+
+
+def python(program: str) -> list[str]:
+    return ["python3", "-I", "-S", "-c", program]
+
+
+def job(mesh: MeshUnderTest, command: list[str], policy: str = "Never", **spec: Any) -> dict[str, Any]:
+    """A Job's spec: one container, which may write to /work."""
+    container = {
+        "name": "app",
+        "image": mesh.image,
+        "command": command,
+        "volumeMounts": [{"name": "work", "mountPath": "/work"}],
+        "resources": {"requests": {"cpu": "5m", "memory": "24Mi"}},
+    }
+    pod = {
+        "restartPolicy": policy,
+        "automountServiceAccountToken": False,
+        "containers": [container],
+        "volumes": [{"name": "work", "emptyDir": {}}],
+    }
+    return {"backoffLimit": 0 if policy == "Never" else 3, "template": {"spec": pod}, **spec}
+
+
+def create(mesh: MeshUnderTest, namespace: str, kind: str, name: str, spec: dict[str, Any]) -> None:
+    metadata = {"name": name, "namespace": namespace}
+    mesh.kubectl.apply({"apiVersion": "batch/v1", "kind": kind, "metadata": metadata, "spec": spec})
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A pod of a Job that has ended."""
+
+    pod: dict[str, Any]
+
+    def finished(self, container: str) -> datetime:
+        status = self.pod["status"]
+        rows = [*(status.get("initContainerStatuses") or []), *status["containerStatuses"]]
+        [row] = [row for row in rows if row["name"] == container]
+        return datetime.fromisoformat(row["state"]["terminated"]["finishedAt"])
+
+    def seconds_after_work(self) -> float:
+        """From the end of the application's container to that of the sidecar, in whole seconds as the kubelet tells."""
+        return (self.finished(names.SIDECAR) - self.finished("app")).total_seconds()
+
+
+def finish(mesh: MeshUnderTest, namespace: str, name: str, seconds: float) -> list[Ended]:
+    """Wait for the end of a Job, which must be a good one, and of its sidecars."""
+    wait = ("-n", namespace, "wait", f"job/{name}", "--for=condition=Complete", f"--timeout={seconds:.0f}s")
+    try:
+        mesh.kubectl.run(*wait, timeout_seconds=seconds + 10)
+    except KubectlError as error:
+        logs = mesh.kubectl.run("-n", namespace, "logs", "-l", f"job-name={name}", "-c", "app", "--tail=5", "--prefix")
+        raise AssertionError(f"{error}\n{logs}") from error
+    pods = mesh.kubectl.get("pods", "-n", namespace, "-l", f"job-name={name}")["items"]
+    return [Ended(pod) for pod in pods]
+
+
+@pytest.fixture(scope="module")
+def scheduled(mesh: MeshUnderTest, pair_of_apps: str) -> Iterator[str]:
+    """A CronJob that is due every minute, created before the other cases, so that the last one need not wait for it."""
+    spec = {"schedule": "* * * * *", "concurrencyPolicy": "Forbid", "jobTemplate": {"spec": job(mesh, python(HASTY))}}
+    create(mesh, pair_of_apps, "CronJob", "minutely", spec)
+    yield "minutely"
+    mesh.kubectl.run("-n", pair_of_apps, "delete", "cronjob", "minutely", "--ignore-not-found", "--wait=false")
+
+
+@pytest.mark.spec("5.ready", "5.jobs")
+@pytest.mark.timeout(JOB_SECONDS + 60)
+@pytest.mark.usefixtures("scheduled")
+def test_calls_in_the_first_millisecond_are_answered(mesh: MeshUnderTest, pair_of_apps: str) -> None:
+    """An application that calls out before it does anything else: never refused, always by mTLS; and its Job ends soon."""
+    name = f"hasty-{secrets.token_hex(3)}"
+    create(mesh, pair_of_apps, "Job", name, job(mesh, python(HASTY), completions=STARTS, parallelism=AT_ONCE))
+    ended = finish(mesh, pair_of_apps, name, JOB_SECONDS)
+    assert len(ended) == STARTS, "a pod failed and was replaced"
+    seconds = [pod.seconds_after_work() for pod in ended]
+    print(f"{STARTS} starts, 0 refused; sidecars ended after {sorted(seconds)} s")
+    # The median, because the machine may be busy with other things for one of them.
+    assert statistics.median(seconds) <= END_SECONDS, seconds
+    mesh.kubectl.run("-n", pair_of_apps, "delete", "job", name, "--wait=false")
+
+
+@pytest.mark.spec("5.jobs")
+@pytest.mark.timeout(180)
+def test_a_job_that_is_tried_again_in_the_same_pod_ends(mesh: MeshUnderTest, pair_of_apps: str) -> None:
+    """restartPolicy OnFailure: the sidecar stays for the second try, and goes after it."""
+    name = f"again-{secrets.token_hex(3)}"
+    create(mesh, pair_of_apps, "Job", name, job(mesh, ["sh", "-c", FAIL_ONCE], "OnFailure"))
+    [ended] = finish(mesh, pair_of_apps, name, 120)
+    [container] = ended.pod["status"]["containerStatuses"]
+    assert container["restartCount"] == 1
+    assert ended.seconds_after_work() <= 2 * END_SECONDS
+    mesh.kubectl.run("-n", pair_of_apps, "delete", "job", name, "--wait=false")
+
+
+@pytest.mark.spec("5.init-containers")
+@pytest.mark.timeout(180)
+def test_other_init_containers_and_the_mesh(mesh: MeshUnderTest, pair_of_apps: str, outside: str) -> None:
+    """Before ours there is no mesh, between ours nobody who takes calls, after ours mTLS as for the application."""
+    mesh.kubectl.apply(namespace_object(outside, injected=False))
+    calls = {name: calling(mesh, name, f"http://web.{pair_of_apps}/") for name in ("before", "between", "after", "app")}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "many", "namespace": outside},
+        "spec": {
+            "restartPolicy": "Never",
+            "automountServiceAccountToken": False,
+            "initContainers": [calls["after"]],
+            "containers": [calls["app"]],
+        },
+    }
+    result = mesh.meshctl("inject", given=json.dumps(pod))
+    assert result.returncode == 0, result.stderr
+    injected = json.loads(result.stdout)
+    init, sidecar, after = injected["spec"]["initContainers"]
+    injected["spec"]["initContainers"] = [calls["before"], init, calls["between"], sidecar, after]
+    mesh.kubectl.apply(injected)
+    mesh.kubectl.run(
+        *("-n", outside, "wait", "pod/many", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=120s"),
+        timeout_seconds=130,
+    )
+    said = {name: json.loads(mesh.kubectl.run("-n", outside, "logs", "many", "-c", name))[0] for name in calls}
+    assert "X-Mesh-Peer-Identity" not in said["before"]["body"]["headers"]
+    assert (said["between"]["status"], "ConnectionRefusedError" in said["between"]["error"]) == (0, True)
+    for name in ("after", "app"):
+        assert said[name]["body"]["headers"]["X-Mesh-Peer-Identity"].endswith(f"/ns/{outside}/sa/default")
+
+
+def calling(mesh: MeshUnderTest, name: str, url: str) -> dict[str, Any]:
+    """A container that makes one call, tells what came, and ends well in any case."""
+    call = " ".join([*APP, "call", url])
+    return {"name": name, "image": mesh.image, "command": ["sh", "-c", f"{call}; true"]}
+
+
+@pytest.mark.spec("5.native", "6.drain")
+@pytest.mark.timeout(240)
+def test_an_ordinary_sidecar_is_there_first_and_last(mesh: MeshUnderTest, pair_of_apps: str) -> None:
+    """The way back from native sidecars: the application's calls work in its first moment, and after SIGTERM until its end."""
+    app = App("classic", mesh.image, annotations={names.ANNOTATION_NATIVE_SIDECAR: "false"})
+    *others, deployment = app.objects(pair_of_apps)
+    container = deployment["spec"]["template"]["spec"]["containers"][0]
+    container |= {"command": python(LATE_CALLER)}
+    del container["args"]
+    mesh.kubectl.apply(*others, deployment)
+    try:
+        mesh.kubectl.rollout(pair_of_apps, "deployment/classic", 120)
+        pod = mesh.pod(pair_of_apps, "classic")
+        assert [row["name"] for row in pod["spec"]["containers"]] == [names.SIDECAR, "app"]
+        follow = mesh.kubectl.command("-n", pair_of_apps, "logs", "-f", pod["metadata"]["name"], "-c", "app")
+        with subprocess.Popen(follow, stdout=subprocess.PIPE, text=True) as log:
+            assert log.stdout is not None
+            assert log.stdout.readline() == "called first\n"
+            mesh.kubectl.run("-n", pair_of_apps, "delete", "deployment", "classic", "--wait=false")
+            assert log.stdout.read() == "called last\n"
+        left = ("pods", "-n", pair_of_apps, "-l", "app=classic")
+        eventually(lambda: not mesh.kubectl.get(*left)["items"], 60, "the end of the pod")
+    finally:
+        mesh.kubectl.run("-n", pair_of_apps, "delete", "deployment", "classic", "--ignore-not-found", "--wait=false")
+
+
+@pytest.mark.spec("5.containers")
+@pytest.mark.parametrize("level", ["baseline", "restricted"])
+def test_pod_security_refuses_injected_pods(mesh: MeshUnderTest, namespace: str, level: str) -> None:
+    """What such a namespace refuses, it says: the init container's capability and the volume of the node."""
+    space = namespace_object(namespace, injected=True)
+    space["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] = level
+    mesh.kubectl.apply(space)
+    container = {"name": "app", "image": mesh.image}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": namespace}}
+    with pytest.raises(KubectlError) as refusal:
+        mesh.kubectl.apply({**pod, "spec": {"containers": [container]}})
+    for reason in (f'PodSecurity "{level}:latest"', "NET_ADMIN", "hostPath", names.INIT):
+        assert reason in str(refusal.value)
+
+
+@pytest.mark.spec("5.jobs")
+@pytest.mark.timeout(240)
+def test_a_scheduled_job_ends(mesh: MeshUnderTest, pair_of_apps: str, scheduled: str) -> None:
+    """A CronJob's Job calls through the mesh and ends as any other."""
+
+    def owned() -> str:
+        jobs = mesh.kubectl.get("jobs", "-n", pair_of_apps)["items"]
+        return next((row["metadata"]["name"] for row in jobs if row["metadata"]["name"].startswith(scheduled)), "")
+
+    name = eventually(owned, 90, "the CronJob's Job")
+    [ended] = finish(mesh, pair_of_apps, name, 120)
+    assert ended.seconds_after_work() <= 2 * END_SECONDS
+
+
+@pytest.mark.spec("5.probes")
+@pytest.mark.timeout(240)
+def test_grpc_probes_of_a_strict_pod_work(mesh: MeshUnderTest, namespace: str) -> None:
+    """The kubelet, which has no certificate, sees a strict pod become ready by its gRPC probes, on a port not even declared."""
+    mesh.kubectl.apply(namespace_object(namespace, injected=True))
+    app = App(
+        "probed", mesh.image, annotations={names.ANNOTATION_MTLS_MODE: "strict"}, arguments=("--grpc-port", "9090")
+    )
+    *others, deployment = app.objects(namespace)
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    probe = {"grpc": {"port": 9090}, "periodSeconds": 1, "timeoutSeconds": 5}
+    container |= {"readinessProbe": probe, "livenessProbe": probe | {"failureThreshold": 10}}
+    mesh.kubectl.apply(*others, deployment)
+    mesh.kubectl.rollout(namespace, "deployment/probed", 120)
+    pod = mesh.pod(namespace, "probed")
+    assert mesh.sidecar_status(pod)["mode"] == "strict"

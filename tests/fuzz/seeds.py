@@ -1,0 +1,118 @@
+"""What the fuzzers of the C module begin with: real documents, certificates and hellos, the same bytes every time."""
+
+import datetime as dt
+import struct
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.x509.oid import NameOID
+
+from mesh.api.mesh_config import LbMethod
+from mesh.spiffe.certificate import pem
+from tests.nginx.documents import Document, To
+
+ID = "spiffe://example.org/ns/shop/sa/server"
+_DAY = dt.datetime(2026, 11, 21, tzinfo=dt.UTC)
+
+
+def documents() -> list[bytes]:
+    """Of every kind of line at least one."""
+    settings = {
+        "client_max_body_size": 1 << 20,
+        "transparent": 0,
+        "error_log_level": "warn",
+        "log_format": "json",
+        "server_first_ms": 50,
+    }
+    full = Document(settings=dict(settings), incoming={8080: "http", 9090: "grpc", 5432: "tcp", 53: "udp"})
+    for number, method in enumerate(LbMethod):
+        endpoints = [To(f"10.0.{number}.{host}", 8080, ID if host % 2 else "", "shop/server-0") for host in range(3)]
+        full.service(f"shop/server-{number}", f"10.96.0.{number}", 80, endpoints, lb=method)
+    full.pod(To("10.0.0.1", 8080, ID, "shop/server-0")).pod(To("fd00::1", 9090, f"{ID}-2"), "grpc")
+    rest = Document(mode="permissive", revision="-").service("a/b", "fd00:10::1", 443, [], protocol="tcp").render()
+    lines = "request\t0\t500\t2\tidempotent\ninjected\t10.0.0.7\nunknown\tline\n"
+    more = rest.replace("end\t5", f"{lines}end\t8")
+    return [full.render().encode(), Document(mode="off").render().encode(), rest.encode(), more.encode()]
+
+
+def certificate(*uris: str, serial: int = 0x7B3F01) -> tuple[bytes, bytes]:
+    """A certificate with these URI names and its key, in DER."""
+    key = ed25519.Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+    name = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "SPIRE")])
+    names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(uri) for uri in uris]
+    names.append(x509.DNSName("server.shop.svc"))
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(serial)
+        .not_valid_before(_DAY)
+        .not_valid_after(_DAY + dt.timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .sign(key, None)
+    )
+    plain = serialization.NoEncryption()
+    secret = key.private_bytes(serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, plain)
+    return made.public_bytes(serialization.Encoding.DER), secret
+
+
+def certificates() -> list[bytes]:
+    """With one URI name, two, none, and one that is too long."""
+    return [certificate(*uris)[0] for uris in ((ID,), (ID, f"{ID}-2"), (), (f"spiffe://example.org/{'a' * 2100}",))]
+
+
+def pems() -> list[bytes]:
+    """An SVID, one with an intermediate and its key first, one of a long serial, a bundle, and halves."""
+    leaf, key = (pem(label, der) for label, der in zip(("CERTIFICATE", "PRIVATE KEY"), certificate(ID), strict=True))
+    long = pem("CERTIFICATE", certificate(ID, serial=(1 << 158) + 5)[0])
+    return [leaf + key, key + leaf + leaf, long + key, leaf + leaf, leaf, key]
+
+
+def hello(*protocols: bytes) -> bytes:
+    """A ClientHello with server name, groups and ALPN (RFC 8446, 4.1.2)."""
+    alpn = b"".join(bytes([len(protocol)]) + protocol for protocol in protocols)
+    names = b"\0" + struct.pack("!H", 6) + b"server"
+    extensions = b"".join(
+        struct.pack("!HH", kind, len(content)) + content
+        for kind, content in (
+            (0, struct.pack("!H", len(names)) + names),
+            (10, struct.pack("!HHH", 4, 0x1D, 0x17)),
+            (16, struct.pack("!H", len(alpn)) + alpn),
+            (43, b"\x02\x03\x04"),
+        )
+    )
+    body = b"\x03\x03" + bytes(range(32)) + b"\x20" + bytes(32) + struct.pack("!HHH", 4, 0x1301, 0x1302) + b"\x01\0"
+    body += struct.pack("!H", len(extensions)) + extensions
+    message = b"\x01" + len(body).to_bytes(3, "big") + body
+    return b"\x16\x03\x01" + struct.pack("!H", len(message)) + message
+
+
+def hellos() -> list[bytes]:
+    """TLS of ours, of others, cut short, and other protocols."""
+    ours = hello(b"nsm/1", b"http/1.1")
+    return [
+        ours,
+        hello(b"h2", b"http/1.1"),
+        hello(b"nsm/1"),
+        ours[:40],
+        ours + ours,
+        b"GET / HTTP/1.1\r\n",
+        b"\x16\x03",
+    ]
+
+
+def addresses() -> list[bytes]:
+    """Of both families, short and long forms."""
+    texts = ("10.0.0.1", "255.255.255.255", "::", "::1", "fd00:10::1:2", "::ffff:10.0.0.1", "1:2:3:4:5:6:7:8", "10.1")
+    return [text.encode() for text in texts]
+
+
+SEEDS = {
+    "state": documents,
+    "hello": hellos,
+    "pem": pems,
+    "certificate": certificates,
+    "address": addresses,
+}

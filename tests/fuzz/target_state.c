@@ -1,0 +1,78 @@
+
+/*
+ * The document "state", all of it: lines, fields, numbers, addresses, SPIFFE
+ * IDs, and the table that comes of it.
+ */
+
+
+#include "fuzz.h"
+#include "ngx_mesh_peer.h"
+#include "ngx_mesh_table.h"
+
+
+static ngx_uint_t
+target_usable(ngx_mesh_endpoint_t *endpoint, void *data)
+{
+    return 1;
+}
+
+
+/* every route leads to an upstream of this table, which can be balanced */
+
+static void
+target_use(ngx_mesh_table_t *t)
+{
+    ngx_uint_t            i;
+    ngx_mesh_route_t     *r;
+    ngx_mesh_endpoint_t  *e;
+
+    for (i = 0; i < t->nroutes; i++) {
+
+        r = ngx_mesh_table_find(t, &t->routes[i].addr);
+
+        fuzz_must(r == &t->routes[i]);
+        fuzz_must(r->upstream >= t->upstreams);
+        fuzz_must(r->upstream < t->upstreams + t->nupstreams);
+
+        e = ngx_mesh_balance(r->upstream, target_usable, NULL);
+
+        fuzz_must((e == NULL) == (r->upstream->nendpoints == 0));
+        fuzz_must(e == NULL || e->peer != NULL);
+    }
+}
+
+
+int
+LLVMFuzzerTestOneInput(const u_char *data, size_t size)
+{
+    u_char             buf[NGX_MESH_ERROR_MAX];
+    ngx_str_t          text, error;
+    ngx_pool_t        *pool;
+    ngx_mesh_table_t  *t;
+
+    core_init();
+    ngx_mesh_peers_init();
+
+    pool = ngx_create_pool(4096, ngx_cycle->log);
+
+    text.len = size;
+    text.data = ngx_pnalloc(pool, size);
+    ngx_memcpy(text.data, data, size);
+
+    error.data = buf;
+    error.len = 0;
+
+    t = ngx_mesh_parse(pool, &text, &error);
+
+    if (t == NULL) {
+        fuzz_must(error.len > 0 && error.len <= NGX_MESH_ERROR_MAX);
+        ngx_destroy_pool(pool);
+        return 0;
+    }
+
+    fuzz_must(ngx_mesh_table_link(t) == NGX_OK);
+    target_use(t);
+    ngx_mesh_table_release(t);
+
+    return 0;
+}
