@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from mesh.api import mtls
+from mesh.model.policy import Breaker, Limit, Split, Target
 from mesh.model.topology import NO_HINTS, Hints
 
 MtlsMode = mtls.MtlsMode
@@ -47,7 +48,8 @@ class ServicePort:
 
     ``addresses`` are the cluster IPs, empty for a headless Service (its pods are reached by ``SidecarConfig.pods``).
     ``request_timeout_ms`` is for a whole request with all its attempts, in milliseconds, 0 for none; ``retries`` are
-    attempts after the first that failed, of idempotent methods only unless ``retry_non_idempotent``.
+    attempts after the first that failed, of idempotent methods only unless ``retry_non_idempotent``. ``splits`` are in the order
+    in which they are tried.
     """
 
     namespace: str
@@ -60,19 +62,23 @@ class ServicePort:
     request_timeout_ms: int = 0
     retries: int = 0
     retry_non_idempotent: bool = False
+    splits: tuple[Split, ...] = ()
+    breaker: Breaker | None = None
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class PodAddress:
     """An injected pod called by its own address: who must answer there, and what its declared ports speak.
 
-    ``pod`` is ``namespace/name``.
+    ``pod`` is ``namespace/name``. ``headless`` has (port of the pod, ``namespace/name`` of a headless Service, its port) where that
+    Service has a split or a breaker: a call of this address and port is a call of that Service.
     """
 
     address: str
     identity: str
     ports: tuple[tuple[int, Protocol], ...] = ()
     pod: str = ""
+    headless: tuple[tuple[int, str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -89,6 +95,7 @@ class SidecarConfig:
 
     ``server_first_ms``: how long a permissive TCP port waits for a caller's first bytes before it takes the server for the
     one who speaks first. ``node_zones`` are (node, zone) of the nodes that the group's pods run on, where an endpoint hints at zones.
+    ``access_enforced``: only what ``targets`` allow comes in. ``limits`` are those of the group's pods.
     """
 
     trust_domain: str
@@ -103,3 +110,6 @@ class SidecarConfig:
     transparent: bool = False
     server_first_ms: int = SERVER_FIRST_MS
     node_zones: tuple[tuple[str, str], ...] = ()
+    access_enforced: bool = False
+    targets: tuple[Target, ...] = ()
+    limits: tuple[Limit, ...] = ()
