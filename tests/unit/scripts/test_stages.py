@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from scripts import stages
+from scripts.junit import FailedTest
 from scripts.stages import Stage, Tally
 
 SUITE = """
@@ -54,3 +55,51 @@ async def test_a_pytest_that_dies_before_its_report_counts_as_failed(tmp_path: P
     tally = Tally()
     await stages.run(Stage("gone", (sys.executable, "-c", "raise SystemExit(4)"), 20, report), tally)
     assert (tally.passed, tally.failed) == (0, 1)
+
+
+UNSTABLE = """
+from pathlib import Path
+def test_wrong(): assert False, "never right"
+def test_once():
+    seen = Path(__file__).with_name("seen")
+    had = seen.exists()
+    seen.touch()
+    assert had, "too slow"
+"""
+
+
+async def _run_and_again(folder: Path, *, again: bool = True) -> Tally:
+    (folder / "test_some.py").write_text(UNSTABLE)
+    command = stages.python("-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder))
+    report = folder / "report.xml"
+    here = f"import os, sys; os.chdir({str(folder)!r}); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    in_folder = stages.python("-c", here, *command[1:])
+    stage = Stage("some", (*in_folder, f"--junitxml={report}"), 60, report, again=in_folder if again else ())
+    tally = Tally()
+    await stages.run(stage, tally)
+    await stages.give_a_second_run(tally, [stage])
+    return tally
+
+
+async def test_a_failed_test_that_passes_alone_is_named_and_does_not_fail_the_run(tmp_path: Path) -> None:
+    tally = await _run_and_again(tmp_path)
+    assert (tally.passed, tally.failed) == (1, 1)
+    *_, failed, unstable, last = tally.summary().splitlines()
+    assert failed.startswith("FAILED test_some.py::test_wrong: AssertionError: never right")
+    assert unstable.startswith(
+        "UNSTABLE, passed when run again alone: test_some.py::test_once: AssertionError: too slow"
+    )
+    assert last == "1 passed, 1 failed"
+
+
+async def test_a_stage_that_allows_no_second_run_gets_none(tmp_path: Path) -> None:
+    tally = await _run_and_again(tmp_path, again=False)
+    assert (tally.passed, tally.failed, tally.unstable) == (0, 2, [])
+
+
+async def test_many_failures_are_no_accident() -> None:
+    stage = Stage("some", stages.python("-c", "raise SystemExit(1)"), 20, again=stages.python("-c", "pass"))
+    tally = Tally(failed=4)
+    tally.failures = [stages.Failure(stage, FailedTest(f"t.py::test_{n}", "no"), complete=True) for n in range(4)]
+    await stages.give_a_second_run(tally, [stage])
+    assert (tally.failed, tally.unstable) == (4, [])
