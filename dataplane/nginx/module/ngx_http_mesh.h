@@ -88,6 +88,12 @@ ngx_http_mesh_ctx_t *ngx_http_mesh_ctx(ngx_http_request_t *r);
 
 /* ngx_http_mesh_access.c */
 ngx_int_t ngx_http_mesh_access_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_mesh_refuse(ngx_http_mesh_ctx_t *ctx, const char *reason,
+    ngx_int_t status);
+
+/* ngx_http_mesh_outgoing.c */
+ngx_int_t ngx_http_mesh_outgoing(ngx_http_mesh_ctx_t *ctx);
+ngx_int_t ngx_http_mesh_single(ngx_http_mesh_ctx_t *ctx);
 
 /* ngx_http_mesh_syntax.c */
 ngx_int_t ngx_http_mesh_check_syntax(ngx_http_request_t *r,

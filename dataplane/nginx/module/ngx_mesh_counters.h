@@ -130,9 +130,6 @@ ngx_int_t ngx_mesh_counters_open(ngx_cycle_t *cycle, ngx_str_t *directory);
 void ngx_mesh_counters_start_worker(void);
 ngx_uint_t ngx_mesh_count_open(void);
 
-void ngx_mesh_counters_acquire(ngx_mesh_counters_t *c);
-void ngx_mesh_counters_release(ngx_mesh_counters_t *c);
-
 ngx_mesh_slot_t *ngx_mesh_slot(ngx_mesh_family_e family, ngx_str_t *labels);
 ngx_uint_t ngx_mesh_slot_number(ngx_mesh_slot_t *slot);
 ngx_mesh_slot_t *ngx_mesh_slot_cached(ngx_uint_t number, uint64_t hash);

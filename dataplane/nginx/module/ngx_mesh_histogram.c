@@ -159,7 +159,7 @@ ngx_mesh_histogram(ngx_mesh_slot_t *slot, ngx_uint_t code)
     h = ngx_mesh_histogram_find(c, slot->hash, code);
 
     if (h == NULL) {
-        ngx_mesh_counters_acquire(c);
+        ngx_mesh_lock(&c->lock);
 
         h = ngx_mesh_histogram_find(c, slot->hash, code);
 
@@ -167,7 +167,7 @@ ngx_mesh_histogram(ngx_mesh_slot_t *slot, ngx_uint_t code)
             h = ngx_mesh_histogram_make(c, slot, code);
         }
 
-        ngx_mesh_counters_release(c);
+        ngx_mesh_unlock(&c->lock);
     }
 
     if (h) {

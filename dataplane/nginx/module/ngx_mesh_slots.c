@@ -24,33 +24,6 @@ ngx_mesh_slot_hash(ngx_mesh_family_e family, ngx_str_t *labels)
 }
 
 
-void
-ngx_mesh_counters_acquire(ngx_mesh_counters_t *c)
-{
-    ngx_pid_t  holder;
-
-    while (!ngx_atomic_cmp_set(&c->lock, 0, ngx_pid)) {
-
-        holder = (ngx_pid_t) c->lock;
-
-        if (holder && kill(holder, 0) == -1 && ngx_errno == ESRCH
-            && ngx_atomic_cmp_set(&c->lock, holder, ngx_pid))
-        {
-            return;
-        }
-
-        ngx_sched_yield();
-    }
-}
-
-
-void
-ngx_mesh_counters_release(ngx_mesh_counters_t *c)
-{
-    (void) ngx_atomic_cmp_set(&c->lock, ngx_pid, 0);
-}
-
-
 static ngx_mesh_slot_t *
 ngx_mesh_slot_find(ngx_mesh_counters_t *c, ngx_mesh_family_e family,
     ngx_str_t *labels, uint64_t hash)
@@ -197,7 +170,7 @@ ngx_mesh_slot(ngx_mesh_family_e family, ngx_str_t *labels)
 
     if (slot == NULL && labels->len <= NGX_MESH_LABELS_MAX) {
 
-        ngx_mesh_counters_acquire(c);
+        ngx_mesh_lock(&c->lock);
 
         slot = ngx_mesh_slot_find(c, family, labels, hash);
 
@@ -205,7 +178,7 @@ ngx_mesh_slot(ngx_mesh_family_e family, ngx_str_t *labels)
             slot = ngx_mesh_slot_make(c, family, labels, hash);
         }
 
-        ngx_mesh_counters_release(c);
+        ngx_mesh_unlock(&c->lock);
     }
 
     if (slot == NULL) {
