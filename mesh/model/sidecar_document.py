@@ -4,11 +4,23 @@ Rows that occur thousands of times (endpoints, pods, ports) are lists; everythin
 add keys to objects and items at the end of rows.
 """
 
-from collections.abc import Mapping
-from enum import StrEnum
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from mesh.api.errors import InvalidInputError, Problem, quote
+from mesh.model import policy_document
+from mesh.model.document_fields import (
+    LARGE,
+    read_boolean,
+    read_choice,
+    read_list,
+    read_number,
+    read_object,
+    read_port,
+    read_row,
+    read_rows,
+    read_text,
+)
+from mesh.model.policy import HttpMatch
 from mesh.model.sidecar_config import (
     SERVER_FIRST_MS,
     Endpoint,
@@ -21,9 +33,7 @@ from mesh.model.sidecar_config import (
 )
 from mesh.model.topology import NO_HINTS, Hints
 
-_Choice = TypeVar("_Choice", bound=StrEnum)
 _NONE = -1
-_LARGE = (1 << 31) - 1
 
 
 def render(config: SidecarConfig) -> dict[str, Any]:
@@ -36,6 +46,8 @@ def render_own(config: SidecarConfig) -> dict[str, Any]:
     rare: dict[str, Any] = {"nodeZones": dict(config.node_zones)} if config.node_zones else {}
     if config.server_first_ms != SERVER_FIRST_MS:
         rare["serverFirstMs"] = config.server_first_ms
+    if guards := policy_document.render_guards(config.access_enforced, config.targets, config.limits):
+        rare["guards"] = guards
     return rare | {
         "trustDomain": config.trust_domain,
         "mtlsMode": str(config.mtls_mode),
@@ -54,38 +66,43 @@ def render_scope(config: SidecarConfig) -> dict[str, Any]:
     position = {identity: number for number, identity in enumerate(identities)} | {"": _NONE}
     hints = sorted({endpoint.hints for service in config.services for endpoint in service.endpoints} - {NO_HINTS})
     hinted = {row: number for number, row in enumerate(hints)} | {NO_HINTS: _NONE}
-    table = {"hints": [[list(row.zones), list(row.nodes)] for row in hints]} if hints else {}
-    return table | {
+    tables: dict[str, Any] = {"hints": [[list(row.zones), list(row.nodes)] for row in hints]} if hints else {}
+    matches = policy_document.number_matches(split for service in config.services for split in service.splits)
+    if matches:
+        tables["splitMatches"] = policy_document.render_matches(matches)
+    return tables | {
         "identities": identities,
-        "services": [_render_service(service, position, hinted) for service in config.services],
-        "pods": [
-            [pod.address, position[pod.identity], [[port, str(protocol)] for port, protocol in pod.ports], pod.pod]
-            for pod in config.pods
-        ],
+        "services": [_render_service(service, position, hinted, matches) for service in config.services],
+        "pods": [_render_pod(pod, position) for pod in config.pods],
     }
 
 
 def parse(document: object) -> SidecarConfig:
     """Read a document. Raises InvalidInputError at the first fault: documents come from a program, not from a person."""
-    root = _object("document", document)
-    identities = [_text("identities", item) for item in _rows("identities", root)]
-    hints = [_parse_hints(row) for row in _rows("hints", root)]
+    root = read_object("document", document)
+    identities = [read_text("identities", item) for item in read_rows("identities", root)]
+    hints = [_parse_hints(row) for row in read_rows("hints", root)]
+    matches = policy_document.parse_matches("splitMatches", root.get("splitMatches", []))
+    enforced, targets, limits = policy_document.parse_guards(root.get("guards", {}))
     return SidecarConfig(
-        trust_domain=_text("trustDomain", root.get("trustDomain")),
-        mtls_mode=_choice("mtlsMode", root.get("mtlsMode"), MtlsMode),
-        client_max_body_size=_number("clientMaxBodySize", root.get("clientMaxBodySize"), 0, 1 << 53),
-        error_log_level=_text("errorLogLevel", root.get("errorLogLevel")),
-        log_format=_text("logFormat", root.get("logFormat")),
-        access_control_mode=_text("accessControlMode", root.get("accessControlMode")),
-        transparent=_boolean("transparent", root.get("transparent", False)),
-        server_first_ms=_number("serverFirstMs", root.get("serverFirstMs", SERVER_FIRST_MS), 1, 10_000),
-        incoming=tuple(IncomingPort(*_port_row("incoming", row)) for row in _rows("incoming", root)),
-        services=tuple(_parse_service(item, identities, hints) for item in _rows("services", root)),
-        pods=tuple(_parse_pod(row, identities) for row in _rows("pods", root)),
+        trust_domain=read_text("trustDomain", root.get("trustDomain")),
+        mtls_mode=read_choice("mtlsMode", root.get("mtlsMode"), MtlsMode),
+        client_max_body_size=read_number("clientMaxBodySize", root.get("clientMaxBodySize"), 0, 1 << 53),
+        error_log_level=read_text("errorLogLevel", root.get("errorLogLevel")),
+        log_format=read_text("logFormat", root.get("logFormat")),
+        access_control_mode=read_text("accessControlMode", root.get("accessControlMode")),
+        transparent=read_boolean("transparent", root.get("transparent", False)),
+        server_first_ms=read_number("serverFirstMs", root.get("serverFirstMs", SERVER_FIRST_MS), 1, 10_000),
+        incoming=tuple(IncomingPort(*_port_row("incoming", row)) for row in read_rows("incoming", root)),
+        services=tuple(_parse_service(item, identities, hints, matches) for item in read_rows("services", root)),
+        pods=tuple(_parse_pod(row, identities) for row in read_rows("pods", root)),
         node_zones=tuple(
-            (_text("nodeZones", node), _text("nodeZones", zone))
-            for node, zone in sorted(_object("nodeZones", root.get("nodeZones", {})).items())
+            (read_text("nodeZones", node), read_text("nodeZones", zone))
+            for node, zone in sorted(read_object("nodeZones", root.get("nodeZones", {})).items())
         ),
+        access_enforced=enforced,
+        targets=targets,
+        limits=limits,
     )
 
 
@@ -96,11 +113,15 @@ def _identities(config: SidecarConfig) -> set[str]:
     return used
 
 
-def _render_service(service: ServicePort, position: Mapping[str, int], hinted: Mapping[Hints, int]) -> dict[str, Any]:
-    settings = {
+def _render_service(
+    service: ServicePort, position: Mapping[str, int], hinted: Mapping[Hints, int], matches: Mapping[HttpMatch, int]
+) -> dict[str, Any]:
+    settings: dict[str, Any] = {
         "requestTimeoutMs": service.request_timeout_ms,
         "retries": service.retries,
         "retryNonIdempotent": service.retry_non_idempotent,
+        "splits": [policy_document.render_split(split, matches) for split in service.splits],
+        "breaker": policy_document.render_breaker(service.breaker) if service.breaker else None,
     }
     # Most Services have none: what is absent costs nothing on the bus and in each sidecar.
     return {key: value for key, value in settings.items() if value} | {
@@ -118,111 +139,73 @@ def _render_service(service: ServicePort, position: Mapping[str, int], hinted: M
     }
 
 
-def _parse_service(item: object, identities: list[str], hints: list[Hints]) -> ServicePort:
-    service = _object("services", item)
+def _render_pod(pod: PodAddress, position: Mapping[str, int]) -> list[Any]:
+    ports = [[port, str(protocol)] for port, protocol in pod.ports]
+    headless = [[list(row) for row in pod.headless]] if pod.headless else []
+    return [pod.address, position[pod.identity], ports, pod.pod, *headless]
+
+
+def _parse_service(
+    item: object, identities: list[str], hints: list[Hints], matches: Sequence[HttpMatch]
+) -> ServicePort:
+    service = read_object("services", item)
+    breaker = service.get("breaker")
     return ServicePort(
-        namespace=_text("services.namespace", service.get("namespace")),
-        service=_text("services.name", service.get("name")),
-        port=_port("services.port", service.get("port")),
-        protocol=_choice("services.protocol", service.get("protocol"), Protocol),
-        lb_method=_text("services.lbMethod", service.get("lbMethod")),
-        addresses=tuple(_text("services.addresses", address) for address in _rows("addresses", service)),
-        endpoints=tuple(_parse_endpoint(row, identities, hints) for row in _rows("endpoints", service)),
-        request_timeout_ms=_number("services.requestTimeoutMs", service.get("requestTimeoutMs", 0), 0, _LARGE),
-        retries=_number("services.retries", service.get("retries", 0), 0, _LARGE),
-        retry_non_idempotent=_boolean("services.retryNonIdempotent", service.get("retryNonIdempotent", False)),
+        namespace=read_text("services.namespace", service.get("namespace")),
+        service=read_text("services.name", service.get("name")),
+        port=read_port("services.port", service.get("port")),
+        protocol=read_choice("services.protocol", service.get("protocol"), Protocol),
+        lb_method=read_text("services.lbMethod", service.get("lbMethod")),
+        addresses=tuple(read_text("services.addresses", address) for address in read_rows("addresses", service)),
+        endpoints=tuple(_parse_endpoint(row, identities, hints) for row in read_rows("endpoints", service)),
+        request_timeout_ms=read_number("services.requestTimeoutMs", service.get("requestTimeoutMs", 0), 0, LARGE),
+        retries=read_number("services.retries", service.get("retries", 0), 0, LARGE),
+        retry_non_idempotent=read_boolean("services.retryNonIdempotent", service.get("retryNonIdempotent", False)),
+        splits=tuple(policy_document.parse_split(row, matches) for row in read_rows("splits", service)),
+        breaker=None if breaker is None else policy_document.parse_breaker(breaker),
     )
 
 
 def _parse_endpoint(row: object, identities: list[str], hints: list[Hints]) -> Endpoint:
-    address, port, identity, pod, *rest = _row("services.endpoints", row, 4)
-    hinted = _number("services.endpoints.hints", rest[0], _NONE, len(hints) - 1) if rest else _NONE
+    address, port, identity, pod, *rest = read_row("services.endpoints", row, 4)
+    hinted = read_number("services.endpoints.hints", rest[0], _NONE, len(hints) - 1) if rest else _NONE
     return Endpoint(
-        _text("services.endpoints.address", address),
-        _port("services.endpoints.port", port),
+        read_text("services.endpoints.address", address),
+        read_port("services.endpoints.port", port),
         _identity("services.endpoints.identity", identity, identities),
-        _text("services.endpoints.pod", pod),
+        read_text("services.endpoints.pod", pod),
         NO_HINTS if hinted == _NONE else hints[hinted],
     )
 
 
 def _parse_hints(row: object) -> Hints:
-    lists = _row("hints", row, 2)
-    zones, nodes = (tuple(_text("hints", item) for item in _list("hints", value)) for value in lists[:2])
+    lists = read_row("hints", row, 2)
+    zones, nodes = (tuple(read_text("hints", item) for item in read_list("hints", value)) for value in lists[:2])
     return Hints(zones, nodes)
 
 
 def _parse_pod(row: object, identities: list[str]) -> PodAddress:
-    address, identity, ports, pod, *_ = _row("pods", row, 4)
+    address, identity, ports, pod, *rest = read_row("pods", row, 4)
     return PodAddress(
-        _text("pods.address", address),
+        read_text("pods.address", address),
         _identity("pods.identity", identity, identities),
-        tuple(_port_row("pods.ports", port) for port in _list("pods.ports", ports)),
-        _text("pods.pod", pod),
+        tuple(_port_row("pods.ports", port) for port in read_list("pods.ports", ports)),
+        read_text("pods.pod", pod),
+        tuple(_headless_row(item) for item in read_list("pods.headless", rest[0])) if rest else (),
     )
 
 
+def _headless_row(row: object) -> tuple[int, str, int]:
+    port, service, service_port, *_ = read_row("pods.headless", row, 3)
+    place = "pods.headless"
+    return read_port(place, port), read_text(place, service), read_port(place, service_port)
+
+
 def _port_row(place: str, row: object) -> tuple[int, Protocol]:
-    port, protocol, *_ = _row(place, row, 2)
-    return _port(place, port), _choice(place, protocol, Protocol)
+    port, protocol, *_ = read_row(place, row, 2)
+    return read_port(place, port), read_choice(place, protocol, Protocol)
 
 
 def _identity(place: str, value: object, identities: list[str]) -> str:
-    number = _number(place, value, _NONE, len(identities) - 1)
+    number = read_number(place, value, _NONE, len(identities) - 1)
     return "" if number == _NONE else identities[number]
-
-
-def _object(place: str, value: object) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise _invalid(place, value, "an object")
-    return value
-
-
-def _rows(key: str, parent: Mapping[str, Any]) -> list[Any]:
-    return _list(key, parent.get(key, []))
-
-
-def _list(place: str, value: object) -> list[Any]:
-    if not isinstance(value, list):
-        raise _invalid(place, value, "a list")
-    return value
-
-
-def _row(place: str, value: object, length: int) -> list[Any]:
-    if not isinstance(value, list) or len(value) < length:
-        raise _invalid(place, value, f"a list of at least {length} items")
-    return value
-
-
-def _text(place: str, value: object) -> str:
-    # Names, addresses and modes end up in NGINX's tab-separated state: a control character would forge a line there.
-    if not (isinstance(value, str) and value.isascii() and value.isprintable()):
-        raise _invalid(place, value, "printable ASCII text")
-    return value
-
-
-def _boolean(place: str, value: object) -> bool:
-    if not isinstance(value, bool):
-        raise _invalid(place, value, "true or false")
-    return value
-
-
-def _port(place: str, value: object) -> int:
-    return _number(place, value, 1, 65535)
-
-
-def _number(place: str, value: object, lowest: int, highest: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= highest:
-        raise _invalid(place, value, f"a whole number from {lowest} to {highest}")
-    return value
-
-
-def _choice(place: str, value: object, choices: type[_Choice]) -> _Choice:
-    try:
-        return choices(_text(place, value))
-    except ValueError as error:
-        raise _invalid(place, value, ", ".join(choices)) from error
-
-
-def _invalid(place: str, got: object, takes: str) -> InvalidInputError:
-    return InvalidInputError([Problem(place, quote(got), takes)])

@@ -4,7 +4,9 @@ from collections.abc import Collection, Iterator
 
 from mesh.api.mtls import MtlsMode
 from mesh.model.sidecar_config import PodAddress, Protocol, ServicePort, SidecarConfig
+from mesh.sidecar import policy_state
 from mesh.sidecar.nearest import nearest
+from mesh.sidecar.policy_state import Row
 
 VERSION = 1
 NO_REVISION = "-"
@@ -29,9 +31,6 @@ def revision_of(document: str) -> str:
     return fields[2] if len(fields) >= 3 and fields[:2] == ["mesh", str(VERSION)] else ""
 
 
-Row = tuple[object, ...]
-
-
 def _document(revision: str, rows: list[Row] | Iterator[Row]) -> str:
     lines = ["\t".join(map(str, row)) for row in (("mesh", VERSION, revision), *rows)]
     lines.append(f"end\t{len(lines)}\n")
@@ -50,8 +49,13 @@ def _rows(config: SidecarConfig, node: str, health_ports: Collection[int]) -> It
     identities = {identity: number for number, identity in enumerate(_identities(config))}
     for identity, number in identities.items():
         yield "identity", number, identity
-    yield from _services(config, identities, node)
+    proxied = [service for service in config.services if service.protocol != Protocol.UDP]
+    yield from _services(proxied, identities, node, dict(config.node_zones).get(node, ""))
     yield from _pods(config, identities)
+    upstreams = {
+        (f"{service.namespace}/{service.service}", service.port): number for number, service in enumerate(proxied)
+    }
+    yield from policy_state.rows(config, proxied, upstreams, identities)
 
 
 def _incoming(config: SidecarConfig, health_ports: Collection[int]) -> Iterator[Row]:
@@ -66,13 +70,12 @@ def _incoming(config: SidecarConfig, health_ports: Collection[int]) -> Iterator[
 def _identities(config: SidecarConfig) -> list[str]:
     of_endpoints = {endpoint.identity for service in config.services for endpoint in service.endpoints}
     of_pods = {pod.identity for pod in config.pods}
-    return sorted((of_endpoints | of_pods) - {""})
+    of_callers = {source for target in config.targets for source in target.sources}
+    return sorted((of_endpoints | of_pods | of_callers) - {""})
 
 
-def _services(config: SidecarConfig, identities: dict[str, int], node: str) -> Iterator[Row]:
-    zone = dict(config.node_zones).get(node, "")
+def _services(proxied: list[ServicePort], identities: dict[str, int], node: str, zone: str) -> Iterator[Row]:
     routed: set[tuple[str, int]] = set()
-    proxied: list[ServicePort] = [item for item in config.services if item.protocol != Protocol.UDP]
     for number, service in enumerate(proxied):
         name = f"{service.namespace}/{service.service}"
         yield "upstream", number, name, service.port, service.protocol, service.lb_method

@@ -164,7 +164,7 @@ def test_minor_formats_unknown_fields_and_longer_rows_are_read() -> None:
     document["policies"] = [{"kind": "new"}]
     document["services"][0]["timeout"] = 5
     document["services"][0]["endpoints"][0] += [-1, "later"]
-    document["pods"][0].append("later")
+    document["pods"][0] += [[], "later"]
     document["incoming"][0].append({"later": True})
     state = codec.canonical_json(document)
     (message,) = codec.encode_state(state, Revision(1, 1))
