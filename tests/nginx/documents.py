@@ -16,6 +16,17 @@ class To:
     pod: str = "-"
 
 
+def escaped(pattern: str | bytes) -> str:
+    """A pattern as a field: what is no printable character, and ``"``, ``%`` and ``\\``, as ``%XX``; ``-`` for none."""
+    content = pattern.encode() if isinstance(pattern, str) else pattern
+    if content == b"-":
+        return "%2D"
+    return (
+        "".join(chr(byte) if 0x21 <= byte <= 0x7E and byte not in b'"%\\' else f"%{byte:02X}" for byte in content)
+        or "-"
+    )
+
+
 @dataclass(frozen=True)
 class Match:
     """A match of a route group; patterns are written as the document has them, escaped."""
@@ -147,6 +158,15 @@ class Document:
             self._line("limit_port", port)
         for match in numbers:
             self._line("limit_match", match)
+        return self
+
+    def matches(self, *matches: Match) -> list[int]:
+        """Matches that nothing refers to yet; their numbers."""
+        return [self._match(match) for match in matches]
+
+    def line(self, *fields: object) -> "Document":
+        """A line of any kind."""
+        self._line(*fields)
         return self
 
     def render(self) -> str:

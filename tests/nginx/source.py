@@ -38,6 +38,8 @@ def ensure() -> Path:
             command = ["./configure", "--with-debug", "--without-http", "--without-pcre"]
             binary.run(command, place / "configure.log", part)
             part.rename(target)
+        # The one header of PCRE2 belongs to no compiler: a machine needs the library alone.
+        shutil.copy(root / "usr/include/pcre2.h", target / "objs")
         return target
 
 
@@ -91,9 +93,11 @@ def parts(nginx: Path, *more: str) -> list[Path]:
 def options(nginx: Path) -> list[str]:
     """The compiler's options for them."""
     choosing = ["-ffunction-sections", "-fdata-sections", "-fvisibility=hidden", "-Wl,--gc-sections"]
+    patterns = ["-Wl,--push-state,--no-as-needed,-l:libpcre2-8.so.0,--pop-state"]
     warnings = ["-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter"]
     return (
         choosing
         + warnings
+        + patterns
         + [f"-I{folder}" for folder in (CORE.parent, MODULE, *(nginx / part for part in NGINX_HEADERS))]
     )

@@ -95,6 +95,9 @@ ngx_int_t ngx_http_mesh_refuse(ngx_http_mesh_ctx_t *ctx, const char *reason,
 ngx_int_t ngx_http_mesh_outgoing(ngx_http_mesh_ctx_t *ctx);
 ngx_int_t ngx_http_mesh_single(ngx_http_mesh_ctx_t *ctx);
 
+/* ngx_http_mesh_match.c */
+ngx_int_t ngx_http_mesh_match(ngx_http_request_t *r, ngx_mesh_match_t *m);
+
 /* ngx_http_mesh_syntax.c */
 ngx_int_t ngx_http_mesh_check_syntax(ngx_http_request_t *r,
     const char **reason);

@@ -46,6 +46,12 @@ static ngx_mesh_kind_t  ngx_mesh_kinds[] = {
       ngx_mesh_counted(pods) },
     { ngx_string("injected"), 2, ngx_mesh_parse_injected,
       ngx_mesh_counted(injected) },
+    { ngx_string("policy"), 4, ngx_mesh_parse_policy,
+      ngx_mesh_counted(policies) },
+    { ngx_string("match"), 4, ngx_mesh_parse_match,
+      ngx_mesh_counted(matches) },
+    { ngx_string("header"), 4, ngx_mesh_parse_header,
+      ngx_mesh_counted(headers) },
     { ngx_string("end"), 2, ngx_mesh_parse_end, 0 },
     { ngx_null_string, 0, NULL, 0 }
 };
@@ -134,10 +140,15 @@ ngx_mesh_parse_allocate(ngx_mesh_parser_t *p)
                                    * sizeof(struct in6_addr));
     p->pod_routes = ngx_pcalloc(pool, (n->pods + 1)
                                       * sizeof(ngx_mesh_route_t));
+    t->policies = ngx_pcalloc(pool, (n->policies + 1)
+                                    * sizeof(ngx_mesh_policy_t));
+    t->matches = ngx_pcalloc(pool, (n->matches + 1)
+                                   * sizeof(ngx_mesh_match_t));
 
     if (t->incoming == NULL || t->identities == NULL || t->upstreams == NULL
         || t->endpoints == NULL || t->routes == NULL || t->injected == NULL
-        || p->pod_routes == NULL)
+        || p->pod_routes == NULL || t->policies == NULL
+        || t->matches == NULL)
     {
         return NGX_ERROR;
     }

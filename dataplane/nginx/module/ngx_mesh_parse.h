@@ -19,6 +19,9 @@ typedef struct {
     ngx_uint_t                routes;
     ngx_uint_t                pods;
     ngx_uint_t                injected;
+    ngx_uint_t                policies;
+    ngx_uint_t                matches;
+    ngx_uint_t                headers;
 } ngx_mesh_counts_t;
 
 
@@ -28,6 +31,7 @@ typedef struct {
     ngx_mesh_counts_t         lines;         /* in the whole document */
     ngx_uint_t                npods;         /* read so far */
     ngx_mesh_route_t         *pod_routes;
+    ngx_mesh_regexes_t       *regexes;       /* NULL: none yet */
     ngx_uint_t                settings;      /* bit per setting seen */
     unsigned                  mode:1;
     unsigned                  end:1;
@@ -47,6 +51,14 @@ ngx_int_t ngx_mesh_parse_request(ngx_mesh_parser_t *p);
 ngx_int_t ngx_mesh_parse_route(ngx_mesh_parser_t *p);
 ngx_int_t ngx_mesh_parse_pod(ngx_mesh_parser_t *p);
 ngx_int_t ngx_mesh_parse_injected(ngx_mesh_parser_t *p);
+
+ngx_int_t ngx_mesh_parse_policy(ngx_mesh_parser_t *p);
+ngx_int_t ngx_mesh_parse_policy_number(ngx_mesh_parser_t *p, ngx_uint_t i,
+    ngx_mesh_policy_e kind, ngx_mesh_policy_t **policy);
+ngx_int_t ngx_mesh_parse_match(ngx_mesh_parser_t *p);
+ngx_int_t ngx_mesh_parse_match_number(ngx_mesh_parser_t *p, ngx_uint_t i,
+    ngx_mesh_match_t **match);
+ngx_int_t ngx_mesh_parse_header(ngx_mesh_parser_t *p);
 
 
 #endif /* _NGX_MESH_PARSE_H_INCLUDED_ */

@@ -11,6 +11,7 @@
 
 
 #include "ngx_mesh.h"
+#include "ngx_mesh_match.h"
 
 
 #define NGX_MESH_DOCUMENT_MAX   (64 * 1024 * 1024)
@@ -74,6 +75,20 @@ typedef struct {
 } ngx_mesh_incoming_t;
 
 
+typedef enum {
+    NGX_MESH_POLICY_SPLIT = 0,
+    NGX_MESH_POLICY_TARGET,
+    NGX_MESH_POLICY_LIMIT,
+    NGX_MESH_POLICY_BREAKER
+} ngx_mesh_policy_e;
+
+
+typedef struct {
+    ngx_mesh_policy_e         kind;
+    ngx_str_t                 name;          /* <namespace>/<name> */
+} ngx_mesh_policy_t;
+
+
 struct ngx_mesh_table_s {
     ngx_pool_t               *pool;
     ngx_uint_t                refs;
@@ -106,6 +121,12 @@ struct ngx_mesh_table_s {
 
     ngx_mesh_route_t         *routes;
     ngx_uint_t                nroutes;
+
+    ngx_mesh_policy_t        *policies;
+    ngx_uint_t                npolicies;
+
+    ngx_mesh_match_t         *matches;
+    ngx_uint_t                nmatches;
 
     uint32_t                 *index;         /* open addressing, n + 1 */
     ngx_uint_t                mask;

@@ -1,0 +1,109 @@
+
+/*
+ * The module's matcher without requests around it: the matches of a document,
+ * and subjects that a test makes up.
+ */
+
+
+#include "core.h"
+#include "ngx_mesh_table.h"
+
+
+/* nothing else of the library is seen from outside, or linked without need */
+
+#pragma GCC visibility push(default)
+
+
+static ngx_pool_t        *driver_pool;
+static ngx_mesh_table_t  *driver_table;
+static u_char             driver_error[NGX_MESH_ERROR_MAX + 1];
+
+
+/* empty: taken; else what is wrong with the document */
+
+const char *
+driver_open(const char *document)
+{
+    ngx_str_t  text, error;
+
+    core_init();
+
+    if (driver_pool) {
+        ngx_destroy_pool(driver_pool);
+    }
+
+    driver_pool = ngx_create_pool(4096, ngx_cycle->log);
+    error.data = driver_error;
+    error.len = 0;
+    text.len = ngx_strlen(document);
+    text.data = ngx_pnalloc(driver_pool, text.len);
+    ngx_memcpy(text.data, document, text.len);
+
+    driver_table = ngx_mesh_parse(driver_pool, &text, &error);
+    driver_error[error.len] = '\0';
+
+    return (char *) driver_error;
+}
+
+
+/* "data" are lines of a name, a colon and a value */
+
+static ngx_int_t
+driver_header(void *data, ngx_mesh_criterion_t *c, ngx_str_t *value)
+{
+    u_char  *p, *end;
+
+    for (p = data; *p; p = end + 1) {
+
+        end = (u_char *) ngx_strchr(p, '\n');
+
+        if (ngx_strncmp(p, c->name.data, c->name.len) == 0
+            && p[c->name.len] == ':')
+        {
+            value->data = p + c->name.len + 1;
+            value->len = end - value->data;
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
+}
+
+
+ngx_int_t
+driver_match(ngx_uint_t i, const char *path, size_t len, const char *method,
+    const char *headers)
+{
+    ngx_str_t           uri, verb;
+    ngx_mesh_subject_t  subject;
+
+    uri.data = (u_char *) path;
+    uri.len = len;
+    verb.data = (u_char *) method;
+    verb.len = ngx_strlen(method);
+
+    subject.path = &uri;
+    subject.method = &verb;
+    subject.header = driver_header;
+    subject.data = (void *) headers;
+
+    return ngx_mesh_match(&driver_table->matches[i], &subject);
+}
+
+
+/* bytes of the path's pattern as it is now compiled */
+
+size_t
+driver_size(ngx_uint_t i)
+{
+    return ngx_mesh_regex_size(driver_table->matches[i].path);
+}
+
+
+/* the same pattern of two matches is one */
+
+ngx_uint_t
+driver_is_one(ngx_uint_t i, ngx_uint_t k)
+{
+    return driver_table->matches[i].path == driver_table->matches[k].path;
+}
