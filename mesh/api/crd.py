@@ -103,15 +103,17 @@ def _version(kind: Kind, version: Version) -> dict[str, Any]:
     }
 
 
-def parse_spec(kind: Kind, manifest: Mapping[str, Any]) -> Any:
+def parse_spec(kind: Kind, manifest: Mapping[str, Any], *, strict: bool = False) -> Any:
     """Read ``spec`` of an object of *kind* by the declaration of the version that it names.
 
-    Returns an instance of that version's ``spec`` declaration. Raises InvalidInputError.
+    Returns an instance of that version's ``spec`` declaration; ``strict`` refuses what it does not declare. Raises
+    InvalidInputError.
     """
     named = manifest.get("apiVersion")
     for version in kind.versions:
         if named == f"{kind.group}/{version.name}" and manifest.get("kind") == kind.kind:
             absent: Any = None if version.spec_required else {}
-            return schema.parse(version.spec, manifest.get("spec", absent), "spec")
+            given = manifest.get("spec")
+            return schema.parse(version.spec, absent if given is None else given, "spec", strict=strict)
     takes = " or ".join(f"{kind.group}/{version.name} {kind.kind}" for version in kind.versions)
     raise InvalidInputError([Problem("apiVersion and kind", quote(f"{named} {manifest.get('kind')}"), takes)])

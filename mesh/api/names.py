@@ -84,6 +84,7 @@ ANNOTATION_LB_METHOD: Final = "config.nsm.nginx.com/lb-method"  # on Services
 ANNOTATION_REQUEST_TIMEOUT: Final = "config.nsm.nginx.com/request-timeout"  # ours, on Services
 ANNOTATION_RETRIES: Final = "config.nsm.nginx.com/retries"  # ours, on Services
 ANNOTATION_RETRY_NON_IDEMPOTENT: Final = "config.nsm.nginx.com/retry-non-idempotent"  # ours, on Services
+ANNOTATION_LIMIT_STATUS: Final = "nsm.nginx.com/limit-status"  # ours, on RateLimits: "429" in place of "503"
 ANNOTATION_REMOVE_ANYWAY: Final = "nsm.nginx.com/remove-anyway"  # ours: on the MeshConfig, "true" waits for no sidecar
 ANNOTATION_DEFAULT_CONTAINER: Final = "kubectl.kubernetes.io/default-container"
 

@@ -10,7 +10,7 @@ import dataclasses
 import re
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -24,7 +24,11 @@ Value = typing.TypeVar("Value")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Rule:
-    """What a member takes beyond its type. ``takes`` words it for a reader; units belong there."""
+    """What a member takes beyond its type. ``takes`` words it for a reader; units belong there.
+
+    ``check`` is what a parser asks beyond what an OpenAPI schema can say: place and value (of a list: each item) in,
+    problems out. It sees values of the right type only.
+    """
 
     description: str
     name: str = ""
@@ -38,6 +42,7 @@ class Rule:
     atomic: bool = False
     date_time: bool = False
     secret: bool = False
+    check: Callable[[str, Any], Iterable[Problem]] | None = None
 
 
 def member(description: str, *, default: Any = dataclasses.MISSING, **rule: Any) -> Any:
@@ -192,10 +197,13 @@ def _parse_value(type_: Any, rule: Rule, value: object, place: str, problems: li
             for key, item in value.items()
             if not isinstance(item, str)
         )
-        return dict(value)
+        known = {key: item for key, item in value.items() if isinstance(item, str)}
+        problems.extend(rule.check(place, known) if rule.check else ())
+        return known
     if not _is_of_type(type_, value) or not _is_within(rule, value):
         problems.append(Problem(place, "[secret]" if rule.secret else quote(value), takes_of(type_, rule)))
         return None
+    problems.extend(rule.check(place, value) if rule.check else ())
     return type_(value) if type_ is float or choices_of_type(type_) else value
 
 

@@ -1,28 +1,50 @@
 """TrafficTarget: which service accounts may call which, on which routes (contract 7.access)."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from mesh.api import crd, names
 from mesh.api.conditions import PolicyStatus
+from mesh.api.dns_names import namespace_problems, subdomain_problems
+from mesh.api.errors import Problem, quote
+from mesh.api.policy import Policy, parse_policy
 from mesh.api.schema import member
+
+ROUTE_KINDS: Final = ("HTTPRouteGroup", "TCPRoute")
+
+
+def _subject_kind_problems(place: str, kind: str) -> Iterator[Problem]:
+    if kind != "ServiceAccount":
+        yield Problem(place, quote(kind), "ServiceAccount", "only service accounts are identities of the mesh")
+
+
+def _port_problems(place: str, port: int) -> Iterator[Problem]:
+    if not 0 < port <= 65535:
+        yield Problem(place, quote(port), "a port from 1 to 65535", "leave it out for every port")
+
+
+def _rule_kind_problems(place: str, kind: str) -> Iterator[Problem]:
+    if kind not in ROUTE_KINDS:
+        yield Problem(place, quote(kind), " or ".join(ROUTE_KINDS))
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
     """A service account; without a namespace it is the policy's own."""
 
-    kind: str = member("ServiceAccount.")
-    name: str = member("Name of the service account.")
-    namespace: str | None = member("Its namespace.", default=None)
-    port: int | None = member("TCP port; only a destination's is used.", default=None)
+    kind: str = member("ServiceAccount.", check=_subject_kind_problems)
+    name: str = member("Name of the service account.", check=subdomain_problems)
+    namespace: str = member("Its namespace.", default="", check=namespace_problems)
+    port: int | None = member("TCP port; only a destination's is used.", default=None, check=_port_problems)
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """Traffic that is allowed."""
 
-    kind: str = member("HTTPRouteGroup or TCPRoute.")
-    name: str = member("Name of the route object.")
+    kind: str = member("HTTPRouteGroup or TCPRoute.", check=_rule_kind_problems)
+    name: str = member("Name of the route object.", check=subdomain_problems)
     matches: tuple[str, ...] = member("Names of the group's matches; none means all of them.", default=())
 
 
@@ -47,3 +69,16 @@ TRAFFIC_TARGET = crd.Kind(
         ),
     ),
 )
+
+
+def parse_traffic_target(manifest: Mapping[str, Any], *, strict: bool = False) -> Policy[TrafficTargetSpec]:
+    """Read a TrafficTarget; every subject of the result has its namespace. Raises InvalidInputError with every problem."""
+    policy: Policy[TrafficTargetSpec] = parse_policy(TRAFFIC_TARGET, manifest, strict=strict)
+    spec = policy.spec
+    destination = _at_home(spec.destination, policy.namespace)
+    sources = tuple(_at_home(source, policy.namespace) for source in spec.sources)
+    return replace(policy, spec=replace(spec, destination=destination, sources=sources))
+
+
+def _at_home(subject: Subject, namespace: str) -> Subject:
+    return subject if subject.namespace else replace(subject, namespace=namespace)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from images.closure import import_closure
+
 ROOT = Path(__file__).resolve().parents[2]
 MAXIMUM_LINES = 400
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "base", "misc"}
@@ -20,7 +22,7 @@ STDLIB = frozenset(sys.stdlib_module_names)
 SIDECAR_WIDE = {"nats", "h2", "hpack", "hyperframe"}
 # What each room of mesh may import beside the standard library and mesh itself (import-linter holds the order of rooms).
 THIRD_PARTIES = {
-    "api": set[str](),
+    "api": {"pcre2"},
     "model": set[str](),
     "compiler": set[str](),
     "admission": set[str](),
@@ -88,6 +90,13 @@ def test_rooms_import_only_what_their_image_has(room: str) -> None:
     """The sidecar's rooms run with nats-py and h2 alone; the init container's with nothing."""
     found = {name for path in (ROOT / "mesh" / room).rglob("*.py") for name in imports(path)}
     assert found - STDLIB - {"mesh"} <= THIRD_PARTIES[room]
+
+
+@pytest.mark.parametrize("process", ["mesh.sidecar", "mesh.init", "mesh.cert_reloader"])
+def test_what_runs_beside_an_application_reads_no_pattern(process: str) -> None:
+    """Only NGINX compiles patterns there; their images have no PCRE2 for Python."""
+    found = {name for path in import_closure(ROOT, process) for name in imports(ROOT / path)}
+    assert "pcre2" not in found
 
 
 def test_embedded_tools_need_no_package() -> None:

@@ -1,0 +1,38 @@
+"""Regular expressions of route groups: PCRE2 over bytes, as NGINX matches them (contract 7.routes).
+
+A pattern that passes here compiles in the sidecar. How long one may run is the sidecar's business: it stops at a limit
+of steps, so that no pattern needs to be refused for the time that it might take.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+import pcre2
+
+from mesh.api.errors import Problem, quote
+
+ANY: Final = "*"
+LONGEST_BYTES: Final = 1024
+PATTERN_TAKES: Final = f'a regular expression (PCRE) of at most {LONGEST_BYTES} bytes, or "*" alone for anything'
+
+
+def pattern_problems(place: str, text: str) -> Iterator[Problem]:
+    """A check of ``schema.member``: why *text* is no pattern of the dialect."""
+    if text in {"", ANY}:
+        return
+    try:
+        pattern = text.encode()
+    except UnicodeEncodeError:
+        yield Problem(place, "text that is no Unicode", PATTERN_TAKES)
+        return
+    if len(pattern) > LONGEST_BYTES:
+        yield Problem(place, f"{quote(text)} of {len(pattern)} bytes", PATTERN_TAKES)
+        return
+    # Verbs in front of a pattern change the engine: (*UTF) would make a path that is no UTF-8 an error.
+    if text.startswith("(*") and text[2:3].isupper():
+        yield Problem(place, quote(text), PATTERN_TAKES, "leave out the verb at its start")
+        return
+    try:
+        pcre2.compile(pattern, jit=False)
+    except pcre2.PatternError as error:
+        yield Problem(place, quote(text), PATTERN_TAKES, str(error))
