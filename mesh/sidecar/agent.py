@@ -74,7 +74,8 @@ class Agent:
         return 0
 
     def _prepare(self) -> None:
-        template = self._settings.template.read_text()
+        path = self._settings.template
+        template = nginx_conf.join(path.read_text(), lambda name: (path.parent / name).read_text())
         rendered = nginx_conf.render(template, self._settings, has_ipv6=IPV6_TABLE.exists())
         atomic.write_if_changed(self._settings.run_directory / "nginx.conf", rendered.encode())
         self._files.write(self._state)

@@ -1,15 +1,22 @@
 """nginx.conf, rendered once per start of the agent from the image's template. Pure."""
 
 import re
+from collections.abc import Callable
 
 from mesh.sidecar.settings import Probe, Settings
 
 _IPV6_LISTENER = re.compile(r"^\s*listen \[::\].*;\n", re.MULTILINE)
+_INCLUDE = re.compile(r"@INCLUDE ([a-z0-9._-]+)@")
 _MARKER = re.compile(r"@([A-Z][A-Z0-9_]*)@")
 
 
 class TemplateError(ValueError):
     """The template asks for something that the agent does not know."""
+
+
+def join(template: str, read: Callable[[str], str]) -> str:
+    """Put the files that the template includes into it; *read* gives the text of the one of that name beside it."""
+    return _INCLUDE.sub(lambda match: read(match.group(1)).rstrip("\n"), template)
 
 
 def render(template: str, settings: Settings, *, has_ipv6: bool) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from mesh.api import names
+from mesh.sidecar import nginx_conf
 from mesh.spiffe.certificate import pem
 from tests.fakes.authority import Issued
 from tests.nginx.binary import SOURCE, Binary
@@ -85,7 +86,8 @@ class Sidecar:
 
     def configuration(self) -> str:
         """nginx.conf from the template."""
-        text = (SOURCE / "conf" / "nginx.conf.template").read_text()
+        conf = SOURCE / "conf"
+        text = nginx_conf.join((conf / "nginx.conf.template").read_text(), lambda name: (conf / name).read_text())
         for marker, value in {
             "@RUN_DIRECTORY@": RUN_DIRECTORY,
             "@WORKERS@": str(self.workers),

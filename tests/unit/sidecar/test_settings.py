@@ -122,6 +122,14 @@ def test_a_kernel_without_ipv6() -> None:
     assert "listen 0.0.0.0:8895 reuseport;" in rendered
 
 
+def test_included_files_are_rendered_like_the_template() -> None:
+    """Their markers, too, and their listeners on IPv6 go where there is none."""
+    files = {"a.conf.template": "pid @RUN_DIRECTORY@/a;\n    listen [::]:1;\n", "b.conf.template": "user @WORKERS@;\n"}
+    template = nginx_conf.join("{\n@INCLUDE a.conf.template@\n}\n@INCLUDE b.conf.template@\n", files.__getitem__)
+    rendered = nginx_conf.render(template, settings.parse(GOOD), has_ipv6=False)
+    assert rendered == "{\npid /var/run/nginx-mesh/a;\n}\nuser 1;\n"
+
+
 def test_an_unknown_marker() -> None:
     """A template of another version is not rendered half."""
     with pytest.raises(nginx_conf.TemplateError, match="got marker @COLOUR@, takes HTTPS_PROBES"):
