@@ -12,6 +12,7 @@ from typing import Any
 from components import manifest
 from components.manifest import Manifest
 from mesh.api import mesh_config, mesh_config_class, names
+from mesh.api.kinds import POLICY_KINDS
 
 _PART = names.CONTROLLER
 _GRACE_SECONDS = 15
@@ -49,7 +50,7 @@ def access(spec: ControllerSpec) -> list[Manifest]:
 
 
 def _cluster_rules() -> list[Manifest]:
-    """What it sees of the cluster; it writes events, CA bundles and lives of SVIDs."""
+    """What it sees of the cluster; it writes events, CA bundles, lives of SVIDs and statuses of policies."""
     admission = ["mutatingwebhookconfigurations", "validatingwebhookconfigurations"]
     return [
         manifest.rule("", ["namespaces", "nodes", "pods", "services"], _READ),
@@ -60,6 +61,8 @@ def _cluster_rules() -> list[Manifest]:
         manifest.rule("apiregistration.k8s.io", ["apiservices"], [*_READ, "patch"]),
         manifest.rule(names.GROUP_SPIRE, ["clusterspiffeids"], [*_READ, "patch"]),
         manifest.rule(names.GROUP_NSM, ["meshconfigs", "meshconfigclasses"], _READ),
+        *(manifest.rule(kind.group, [kind.plural], _READ) for kind in POLICY_KINDS),
+        *(manifest.rule(kind.group, [f"{kind.plural}/status"], ["patch"]) for kind in POLICY_KINDS),
     ]
 
 

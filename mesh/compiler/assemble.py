@@ -6,7 +6,7 @@ other objects than last time. What it gives never depends on what it remembers.
 
 import operator
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from mesh.api import names
@@ -14,6 +14,7 @@ from mesh.api.mtls import MtlsMode
 from mesh.compiler.endpoints import each_place_once
 from mesh.compiler.finding import Finding
 from mesh.compiler.namespace import NamespacePart, compile_namespace
+from mesh.compiler.outcome import PolicyKey, PolicyOutcome
 from mesh.model.sidecar_config import Endpoint, PodAddress, ServicePort, SidecarConfig
 from mesh.model.snapshot import MeshSettings, NamespaceView, Snapshot
 
@@ -26,6 +27,7 @@ class Compilation:
 
     configs: Mapping[str, SidecarConfig]
     findings: tuple[Finding, ...]
+    policies: Mapping[PolicyKey, PolicyOutcome] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,8 +71,21 @@ class Fleet:
 
     def counts(self) -> tuple[int, int]:
         """How many sidecars serve what they should, and how many there are."""
-        states = [self._state(pod, 0.0).state for pod in self._pods]
-        return states.count(SYNCED), len(states)
+        return sum(map(self._is_synced, self._pods)), len(self._pods)
+
+    def progress(self) -> dict[str, tuple[int, int]]:
+        """The same by group."""
+        found: dict[str, tuple[int, int]] = {}
+        for pod in self._pods:
+            synced, total = found.get(pod.group, (0, 0))
+            found[pod.group] = (synced + self._is_synced(pod), total + 1)
+        return found
+
+    def has_unheard(self) -> bool:
+        """Whether a pod that runs has not reported yet, or nobody has said which pods there are."""
+        return not self._is_told or any(
+            pod.addresses and not pod.terminating and pod.key not in self._reports for pod in self._pods
+        )
 
     def silent(self, now: float, seconds: float) -> list[str]:
         """The pods that have an address, were first seen *seconds* ago or earlier, and have never reported."""
@@ -95,6 +108,10 @@ class Fleet:
     def versions(self) -> list[str]:
         """The versions of sidecars that run."""
         return sorted({report.version for report, _ in self._reports.values() if report.version})
+
+    def _is_synced(self, pod: Pod) -> bool:
+        report = self._report(pod)
+        return report is not None and report.digest == self._digests.get(pod.group, "")
 
     def _report(self, pod: Pod) -> SidecarReport | None:
         report, _ = self._reports.get(pod.key, (None, 0.0))

@@ -41,6 +41,7 @@ _NOT_TRANSPARENT: Final = (
 )
 _PART_OF: Final = f"{names.LABEL_PART_OF}={names.PART_OF}"
 _KINDS: Final[dict[str, Kind[Any, Any]]] = {
+    **kinds.POLICIES,
     "MeshConfig": kinds.MESH_CONFIGS,
     "Pod": kinds.PODS,
     "Service": kinds.SERVICES,

@@ -28,6 +28,7 @@ from mesh.controller.configuration import load_installation
 from mesh.controller.fleet import Fleet
 from mesh.controller.identity import Identity
 from mesh.controller.keeper import Keeper
+from mesh.controller.policy_writer import PolicyWriter
 from mesh.controller.publisher import Publisher
 from mesh.controller.removal import Removal
 from mesh.controller.trust import TrustKeeper
@@ -108,6 +109,7 @@ class Controller:
         self._trust = TrustKeeper(client, settings.namespace, self._bundle)
         self._removal = Removal(client, self._watches.configuration, self._fleet, settings.removal_seconds)
         self._keeper = Keeper(client, self._watches.configuration, self._fleet, self._removal)
+        self._policies = PolicyWriter(client, self._fleet)
         self._election = Election(client, settings.namespace, names.LEADER_LEASE, self._name)
         self._has_svid = asyncio.Event()
 
@@ -172,7 +174,7 @@ class Controller:
             await self._publisher.lead(epoch)
 
         self._keeper.changed()
-        await supervise({**self._trust.tasks(), **self._keeper.tasks(), "publish": publish})
+        await supervise({**self._trust.tasks(), **self._keeper.tasks(), **self._policies.tasks(), "publish": publish})
 
     async def _learn_version(self) -> None:
         """Ask the API server whether it knows native sidecars; once, since it never goes back."""
@@ -201,12 +203,14 @@ class Controller:
         self._publisher.want(wanted)
         digests = {group: row[0] for group, row in wanted.items()}
         self._fleet.expect(self._watches.index.injected_pods(), digests, time.monotonic())
+        self._policies.want(compilation.policies)
         self._keeper.tell(compilation.findings)
         self._keeper.changed()
 
     def _take_report(self, report: SidecarReport) -> None:
         if self._fleet.take_report(report, time.monotonic()):
             self._keeper.changed()
+            self._policies.changed()
             if report.refused:
                 self._keeper.tell_refusal(report.pod, report.refused)
 

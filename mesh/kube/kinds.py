@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
 from mesh.api import names
+from mesh.api.kinds import POLICY_KINDS
 from mesh.api.mesh_config import MESH_CONFIG
 from mesh.kube import convert, objects
 from mesh.model.snapshot import EndpointSlice, Pod, Service
@@ -66,6 +67,10 @@ CONFIG_MAPS: Final = _kind("ConfigMap", "/api/v1", "configmaps", objects.ConfigM
 MESH_CONFIGS: Final[Kind[objects.CustomObject, dict[str, Any]]] = Kind(
     MESH_CONFIG.kind, f"/apis/{MESH_CONFIG.api_version}", MESH_CONFIG.plural, objects.CustomObject, convert.mesh_config
 )
+# Policies as the writer of their statuses sees them, by kind.
+POLICIES: Final = {
+    kind.kind: _kind(kind.kind, f"/apis/{kind.api_version}", kind.plural, objects.CustomObject) for kind in POLICY_KINDS
+}
 CLUSTER_SPIFFE_IDS: Final = _kind(
     "ClusterSPIFFEID", f"/apis/{names.GROUP_SPIRE}/v1alpha1", "clusterspiffeids", objects.ClusterSpiffeIdObject
 )

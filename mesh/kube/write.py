@@ -46,6 +46,20 @@ async def merge_status(
     await client.request("PATCH", path, {"fieldManager": manager}, {"status": status}, MERGE_PATCH)
 
 
+async def apply_status(
+    client: Client, kind: Kind[Any, Any], namespace: str, name: str, status: Mapping[str, Any], manager: str
+) -> None:
+    """Server-side apply of the status of an object that exists: *manager* owns these fields of it alone. Raises ApiError."""
+    manifest = {
+        "apiVersion": kind.api_version,
+        "kind": kind.kind,
+        "metadata": {"name": name, "namespace": namespace},
+        "status": status,
+    }
+    query = {"fieldManager": manager, "force": "true"}
+    await client.request("PATCH", kind.path(namespace, name, "status"), query, manifest, APPLY_PATCH)
+
+
 async def emit_event(
     client: Client, kind: Kind[Any, Any], namespace: str, name: str, reason: str, message: str, *, warning: bool = True
 ) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from mesh.api import crd, names
 from mesh.api.cluster_spiffe_id import CLUSTER_SPIFFE_ID
+from mesh.api.kinds import POLICY_KINDS
 from mesh.api.mesh_config import MESH_CONFIG
 from mesh.bus import connection
 from mesh.bus.connection import Message, Session
@@ -27,7 +28,7 @@ from tests.fakes.nats_server import CONTROLLER_PATH, SIDECAR_NAME, NatsServer
 from tests.fakes.workload_api import WorkloadApi
 
 GROUP = "0123456789abcdef"
-MANIFESTS = {"meshconfigs": MESH_CONFIG, "clusterspiffeids": CLUSTER_SPIFFE_ID}
+MANIFESTS = (MESH_CONFIG, CLUSTER_SPIFFE_ID, *POLICY_KINDS)
 
 
 def free_port() -> int:
@@ -57,7 +58,7 @@ class Cluster:
 
     def install(self) -> None:
         """What Pulumi makes before the controller runs."""
-        for kind in MANIFESTS.values():
+        for kind in MANIFESTS:
             manifest = crd.definition(kind)
             if not self.api.exists(f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{kind.name}"):
                 self.api.request("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", manifest)

@@ -67,3 +67,18 @@ def test_a_sidecar_that_never_reports_is_noticed() -> None:
     assert fleet.silent(40.0, 30.0) == ["shop/web"]
     fleet.take_report(SidecarReport("shop/web", "g1"), 41.0)
     assert fleet.silent(99.0, 30.0) == []
+
+
+@pytest.mark.spec("7.conditions")
+def test_progress_is_counted_by_group() -> None:
+    """And a pod that runs but has not been heard of is known as such."""
+    fleet = Fleet()
+    assert fleet.has_unheard()
+    more = Pod("shop", "web-1", "web", "g1", ("10.0.0.2",))
+    fleet.expect([WEB, more, CART], {"g1": "d1", "g2": "d2"}, 0.0)
+    fleet.take_report(SidecarReport("shop/web", "g1", "1.1", "d1"), 0.0)
+    assert fleet.progress() == {"g1": (1, 2), "g2": (0, 1)}
+    assert fleet.has_unheard()
+    fleet.take_report(SidecarReport("shop/web-1", "g1", "1.1", "old"), 0.0)
+    assert fleet.progress() == {"g1": (1, 2), "g2": (0, 1)}
+    assert not fleet.has_unheard()

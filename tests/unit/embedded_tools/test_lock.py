@@ -59,8 +59,8 @@ def test_tools_come_in_the_order_of_the_lock(workshop: Workshop) -> None:
 def test_optional_tools_are_made_only_where_they_are_named() -> None:
     """Neither a cluster nor a test waits for the programs of a benchmark."""
     locked = lock.load()
-    assert {tool.name for tool in locked.tools.values() if tool.optional} == {"envoy", "fortio"}
-    assert {"envoy", "fortio"}.isdisjoint(tool.name for tool in locked.select([]))
+    assert {tool.name for tool in locked.tools.values() if tool.optional} == {"envoy", "fortio", "kwok"}
+    assert {"envoy", "fortio", "kwok"}.isdisjoint(tool.name for tool in locked.select([]))
     assert [tool.name for tool in locked.select(["envoy", "fortio"])] == ["fortio", "envoy"]
 
 
