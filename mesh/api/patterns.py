@@ -8,12 +8,23 @@ from collections.abc import Iterator
 from typing import Final
 
 import pcre2
+from pcre2 import _cy as library
 
 from mesh.api.errors import Problem, quote
 
 ANY: Final = "*"
 LONGEST_BYTES: Final = 1024
 PATTERN_TAKES: Final = f'a regular expression (PCRE) of at most {LONGEST_BYTES} bytes, or "*" alone for anything'
+
+
+# pcre2.compile() reads \u and \x as JavaScript does, and takes (*UTF); sidecars do neither.
+_NEVER_UTF: Final = 0x00001000
+_ALT_BSUX: Final = 0x00000002
+
+
+def compile_pattern(pattern: bytes) -> pcre2.Pattern:
+    """Compile *pattern* as sidecars do. Raises pcre2.PatternError."""
+    return pcre2.Pattern(library.compile(pattern, _NEVER_UTF, _ALT_BSUX), pattern, 0, jit=False, callout=None)
 
 
 def pattern_problems(place: str, text: str) -> Iterator[Problem]:
@@ -33,6 +44,6 @@ def pattern_problems(place: str, text: str) -> Iterator[Problem]:
         yield Problem(place, quote(text), PATTERN_TAKES, "leave out the verb at its start")
         return
     try:
-        pcre2.compile(pattern, jit=False)
+        compile_pattern(pattern)
     except pcre2.PatternError as error:
         yield Problem(place, quote(text), PATTERN_TAKES, str(error))

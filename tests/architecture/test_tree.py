@@ -24,6 +24,7 @@ SIDECAR_WIDE = {"nats", "h2", "hpack", "hyperframe"}
 THIRD_PARTIES = {
     "api": {"pcre2"},
     "model": set[str](),
+    "decide": {"pcre2"},
     "compiler": set[str](),
     "admission": set[str](),
     "kit": set[str](),
