@@ -5,14 +5,14 @@ from typing import Any, Final
 
 from mesh.admission import settings as documents
 from mesh.admission.settings import InjectionSettings
-from mesh.api import names, quantities
+from mesh.api import names
 from mesh.api.errors import InvalidInputError
 from mesh.api.mesh_config import MeshConfig, parse_mesh_config
-from mesh.controller.transparency import Phase, phase_of
+from mesh.compiler.mesh_settings import mesh_settings
 from mesh.kube.objects import ConfigMapObject
 from mesh.kube.watch import Event, Key, Listed
-from mesh.model.sidecar_config import SERVER_FIRST_MS
 from mesh.model.snapshot import MeshSettings
+from mesh.model.transparency import Phase, phase_of
 
 _FLAG: Final = {True: "true", False: "false"}
 
@@ -79,20 +79,7 @@ class Configuration:
         """The settings that count, None before the first good MeshConfig."""
         if self.current is None:
             return None
-        spec = self.current.spec
-        return MeshSettings(
-            trust_domain=self.trust_domain,
-            mtls_mode=spec.mtls.mode,
-            client_max_body_size=quantities.parse_body_size("spec.clientMaxBodySize", spec.client_max_body_size),
-            error_log_level=spec.nginx_error_log_level,
-            log_format=spec.nginx_log_format,
-            lb_method=spec.nginx_lb_method,
-            access_control_mode=spec.access_control_mode,
-            app_protocol=self.installation.get("appProtocol") is not False,
-            server_first_ms=int(self.installation.get("serverFirstMilliseconds", SERVER_FIRST_MS)),
-            transparent=self.phase is Phase.TRANSPARENT,
-            opening=self.phase is Phase.OPENING,
-        )
+        return mesh_settings(self.installation, self.current.spec, self.phase)
 
     @property
     def injection(self) -> InjectionSettings | None:

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from mesh.api import names, quantities
+from mesh.api.mesh_config import CONDITION_TRANSPARENT
 from mesh.compiler.finding import Finding
-from mesh.controller import transparency
 from mesh.controller.configuration import Configuration
 from mesh.controller.fleet import Fleet
 from mesh.controller.removal import FIELD_MANAGER, Removal
@@ -193,7 +193,7 @@ class Keeper:
                 "Synced" if synced == total else "Pending",
                 f"{synced} of {total} sidecars",
             ),
-            transparency.CONDITION: (decision.transparent, str(decision.reason), decision.message),
+            CONDITION_TRANSPARENT: (decision.transparent, str(decision.reason), decision.message),
         }
         before = {row["type"]: row for row in manifest["status"].get("conditions", [])}
         return {

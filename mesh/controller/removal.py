@@ -13,9 +13,10 @@ from mesh.api import names
 from mesh.controller import transparency
 from mesh.controller.configuration import Configuration
 from mesh.controller.fleet import Fleet
-from mesh.controller.transparency import Decision, Facts, Phase
+from mesh.controller.transparency import Decision, Facts
 from mesh.kube import kinds, write
 from mesh.kube.client import ApiError, Client
+from mesh.model.transparency import Phase
 
 log = logging.getLogger(__name__)
 

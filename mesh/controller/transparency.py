@@ -8,55 +8,14 @@ that every replica of the controller, and the next one, compiles the same.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
-from mesh.api import mesh_config
 from mesh.api.mtls import MtlsMode
 from mesh.model.reports import SidecarReport
+from mesh.model.transparency import Phase, Reason
 
-CONDITION: Final = mesh_config.CONDITION_TRANSPARENT
 _NAMED: Final = 10
-
-
-class Phase(StrEnum):
-    """What all sidecars are told. OPENING: as PROXYING, but strict ones accept plaintext, too."""
-
-    PROXYING = "Proxying"
-    OPENING = "Opening"
-    TRANSPARENT = "Transparent"
-
-
-class Reason(StrEnum):
-    """Reason of the condition; each belongs to one phase."""
-
-    PROXYING = mesh_config.REASON_PROXYING
-    OPENING = "Opening"
-    RETURNING = "Returning"
-    SPREADING = "Spreading"
-    ACKNOWLEDGED = "Acknowledged"
-    OPENING_STOPPED = "Opening" + mesh_config.REASON_STOPPED_SUFFIX
-    SPREADING_STOPPED = "Spreading" + mesh_config.REASON_STOPPED_SUFFIX
-
-
 STOPPED: Final = (Reason.OPENING_STOPPED, Reason.SPREADING_STOPPED)
-_PHASES: Final = {
-    Reason.PROXYING: Phase.PROXYING,
-    Reason.OPENING: Phase.OPENING,
-    Reason.RETURNING: Phase.OPENING,
-    Reason.OPENING_STOPPED: Phase.OPENING,
-    Reason.SPREADING: Phase.TRANSPARENT,
-    Reason.SPREADING_STOPPED: Phase.TRANSPARENT,
-    Reason.ACKNOWLEDGED: Phase.TRANSPARENT,
-}
-
-
-def phase_of(manifest: Mapping[str, Any]) -> Phase | None:
-    """Read the phase from a MeshConfig's status; None when it says nothing."""
-    for row in manifest.get("status", {}).get("conditions", []):
-        if row["type"] == CONDITION:
-            return _PHASES.get(row["reason"])
-    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,21 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """A refusal by a traffic policy. Those of the sidecar itself stand in docs/reference/metrics.md."""
+    """Words for a refusal; docs/reference/metrics.md says what each means."""
 
+    NO_CONFIGURATION = "no_configuration"
+    NOT_REDIRECTED = "not_redirected"
+    SIDECAR_PORT = "sidecar_port"
+    PLAINTEXT = "plaintext"
+    NO_IDENTITY = "no_identity"
+    UNDECLARED_PORT = "undeclared_port"
+    MALFORMED = "malformed"
+    TOO_MANY_HEADERS = "too_many_headers"
+    BODY_TOO_LARGE = "body_too_large"
+    UNKNOWN_DESTINATION = "unknown_destination"
+    PLAINTEXT_ENDPOINT = "plaintext_endpoint"
+    NO_ENDPOINT = "no_endpoint"
+    NO_SVID = "no_svid"
     ACCESS_NO_TARGET = "access_no_target"
     ACCESS_NO_RULE = "access_no_rule"
     ACCESS_PLAINTEXT = "access_plaintext"

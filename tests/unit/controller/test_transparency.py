@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from mesh.controller.transparency import Facts, Phase, Reason, decide
+from mesh.controller.transparency import Facts, decide
 from mesh.model.reports import SidecarReport
+from mesh.model.transparency import Phase, Reason
 
 STRICT = SidecarReport("shop/web", "g", mode="strict")
 OPEN = SidecarReport("shop/web", "g", mode="permissive")
