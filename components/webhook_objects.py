@@ -5,7 +5,10 @@ The CA bundles are the controller's; here nothing stands in their place. Default
 
 from components import manifest
 from components.manifest import Manifest
-from mesh.api import mesh_config, names
+from mesh.api import names
+from mesh.api.crd import Kind
+from mesh.api.kinds import POLICY_KINDS
+from mesh.api.mesh_config import MESH_CONFIG
 
 _PART = names.CONTROLLER
 _TIMEOUT_SECONDS = 5
@@ -56,19 +59,24 @@ def injector(namespace: str, failure_policy: str) -> Manifest:
 
 
 def validator(namespace: str) -> Manifest:
-    """MeshConfigs are read before they count; objects in other namespaces are none of its business."""
-    kind = mesh_config.MESH_CONFIG
-    own = _expression(_NAMESPACE_NAME, "In", namespace)
-    where = {"namespaceSelector": {"matchExpressions": [own]}, "objectSelector": {}}
-    changes = [_rule(kind.group, kind.stored.name, ["CREATE", "UPDATE"], kind.plural)]
-    deletions = [_rule(kind.group, kind.stored.name, ["DELETE"], kind.plural)]
-    entries = [
-        _entry("nginx-mesh-controller.policy.validator", namespace, names.VALIDATE_PATH, "Fail", changes) | where,
-        # A namespace that is deleted with the controller in it could never be emptied otherwise.
-        _entry("nginx-mesh-controller.policy-deletion.validator", namespace, names.VALIDATE_PATH, "Ignore", deletions)
-        | where,
-    ]
+    """Policies everywhere and the mesh's own MeshConfigs are read before they count; what goes waits for nobody."""
+    own = {"matchExpressions": [_expression(_NAMESPACE_NAME, "In", namespace)]}
+    entries = []
+    for part, kinds, where in (("policy", POLICY_KINDS, {}), ("meshconfig", (MESH_CONFIG,), own)):
+        selectors: Manifest = {"namespaceSelector": where, "objectSelector": {}}
+        changes = [_judged(kind, "CREATE", "UPDATE") for kind in kinds]
+        name = f"nginx-mesh-controller.{part}.validator"
+        entries.append(_entry(name, namespace, names.VALIDATE_PATH, "Fail", changes) | selectors)
+        # A namespace that is deleted, perhaps with the controller in it, could never be emptied otherwise.
+        deletions = [_judged(kind, "DELETE") for kind in kinds]
+        name = f"nginx-mesh-controller.{part}-deletion.validator"
+        entries.append(_entry(name, namespace, names.VALIDATE_PATH, "Ignore", deletions) | selectors)
     return _configuration("ValidatingWebhookConfiguration", names.VALIDATING_WEBHOOK, entries)
+
+
+def _judged(kind: Kind, *operations: str) -> Manifest:
+    """Every served version as it was sent: a converted object would have lost what the other version does not know."""
+    return _rule(kind.group, "*", list(operations), kind.plural)
 
 
 def _configuration(kind: str, name: str, entries: list[Manifest]) -> Manifest:

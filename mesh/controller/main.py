@@ -31,6 +31,7 @@ from mesh.controller.keeper import Keeper
 from mesh.controller.policy_writer import PolicyWriter
 from mesh.controller.publisher import Publisher
 from mesh.controller.removal import Removal
+from mesh.controller.surroundings import IndexedSurroundings
 from mesh.controller.trust import TrustKeeper
 from mesh.controller.watches import Wanted, Watches
 from mesh.controller.webhooks import Webhooks
@@ -156,7 +157,7 @@ class Controller:
 
     async def _serve_webhooks(self) -> None:
         await self._has_svid.wait()
-        application = Webhooks(self._watches.configuration).application()
+        application = Webhooks(self._watches.configuration, IndexedSurroundings(self._watches.index)).application()
         await _serve(application, self._settings.webhook_port, self._identity.server_context())
 
     async def _serve_api(self) -> None:

@@ -1,4 +1,4 @@
-"""The admission webhooks: AdmissionReview in, AdmissionReview out (contract 5.webhook, 6.meshconfig).
+"""The admission webhooks: AdmissionReview in, AdmissionReview out (contract 5.webhook, 6.meshconfig, 7.webhook).
 
 The judging is done in mesh.admission; here is only the protocol. A pod that cannot be injected is refused with the
 reasons; nothing ever lets a pod that asked for a sidecar run without one.
@@ -12,23 +12,31 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from mesh.admission import gateway, json_patch, validate
+from mesh.admission import gateway, json_patch, validate, validate_mesh_config
 from mesh.admission.inject import inject
+from mesh.admission.verdict import Surroundings, Verdict
 from mesh.api import names
 from mesh.api.errors import InvalidInputError
+from mesh.api.kinds import POLICY_KINDS
+from mesh.api.mesh_config import MESH_CONFIG
 from mesh.controller.configuration import Configuration
 
 log = logging.getLogger(__name__)
 
 REVIEW_BYTES: Final = 8 << 20
 _API_VERSION: Final = "admission.k8s.io/v1"
+_POLICIES: Final = frozenset((kind.group, kind.kind) for kind in POLICY_KINDS)
 
 
 class Webhooks:
-    """Answers the API server's questions from the newest configuration."""
+    """Answers the API server's questions from the newest configuration and what is known of the cluster.
 
-    def __init__(self, configuration: Configuration) -> None:
+    Answers are all that an answer makes, so a dry run is answered as the real thing is.
+    """
+
+    def __init__(self, configuration: Configuration, around: Surroundings) -> None:
         self._configuration = configuration
+        self._around = around
 
     def application(self) -> web.Application:
         """The routes."""
@@ -63,20 +71,26 @@ class Webhooks:
 
     def review_object(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Answer one AdmissionRequest about an object of ours; kinds that nobody judges pass."""
-        if request.get("kind", {}).get("kind") != "MeshConfig" or self._configuration.namespace_ends:
+        asked = request.get("kind") or {}
+        operation, kind = str(request.get("operation")), str(asked.get("kind"))
+        if (asked.get("group"), kind) in _POLICIES:
+            return _answer_of(
+                validate.judge(operation, kind, request.get("object"), request.get("oldObject"), self._around)
+            )
+        if kind != MESH_CONFIG.kind or self._configuration.namespace_ends:
             return {"allowed": True}
         before, after = (request.get(key) or {} for key in ("oldObject", "object"))
-        if request.get("operation") == "UPDATE" and before.get("spec") == after.get("spec"):
+        if operation == "UPDATE" and before.get("spec") == after.get("spec"):
             # Finalizers must be changeable, whatever a spec of before would be told today.
             return {"allowed": True}
-        problems = validate.mesh_config_problems(
-            str(request.get("operation")),
+        problems = validate_mesh_config.mesh_config_problems(
+            operation,
             str(request.get("name") or ""),
             str(request.get("namespace") or ""),
             request.get("object"),
             self._configuration.namespace,
         )
-        return _refuse(422, _text(map(str, problems))) if problems else {"allowed": True}
+        return _answer_of(Verdict(problems))
 
     async def _serve_inject(self, request: web.Request) -> web.Response:
         return _answer(await request.read(), self.review_pod)
@@ -90,11 +104,11 @@ def _answer(body: bytes, review: Any) -> web.Response:
         document = json.loads(body)
         question = document["request"]
         uid = question["uid"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return web.Response(status=400, text="takes an AdmissionReview of admission.k8s.io/v1 with a request\n")
     try:
         response = review(question)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         # The API server has checked the object; what still does not fit is refused, and the log says where it broke.
         log.exception("review failed", extra={"uid": uid})
         response = _refuse(500, f"the webhook cannot read this object: {type(error).__name__}: {error}")
@@ -103,6 +117,12 @@ def _answer(body: bytes, review: Any) -> web.Response:
     return web.json_response(
         {"apiVersion": _API_VERSION, "kind": "AdmissionReview", "response": {"uid": uid, **response}}
     )
+
+
+def _answer_of(verdict: Verdict) -> dict[str, Any]:
+    if verdict.problems:
+        return _refuse(422, _text(map(str, verdict.problems)))
+    return {"allowed": True} | ({"warnings": list(verdict.warnings)} if verdict.warnings else {})
 
 
 def _refuse(code: int, message: str) -> dict[str, Any]:

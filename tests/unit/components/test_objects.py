@@ -274,8 +274,32 @@ def test_the_webhooks_have_the_settings_of_the_contract() -> None:
     assert {one["failurePolicy"] for one in injector["webhooks"]} == {"Ignore"}
     assert {one["clientConfig"]["service"]["path"] for one in injector["webhooks"]} == {"/inject"}
     assert {one["clientConfig"]["service"]["path"] for one in validator["webhooks"]} == {"/validate"}
-    policies = {tuple(one["rules"][0]["operations"]): one["failurePolicy"] for one in validator["webhooks"]}
-    assert policies == {("CREATE", "UPDATE"): "Fail", ("DELETE",): "Ignore"}
+
+
+@pytest.mark.spec("7.webhook")
+def test_policies_of_every_namespace_are_judged_in_every_version() -> None:
+    """A change waits for the judge, as in NSM; what goes does not: a namespace could never end without the controller."""
+    own = {"matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["m"]}]}
+    found = [
+        (
+            {rule["resources"][0] for rule in one["rules"]},
+            {operation for rule in one["rules"] for operation in rule["operations"]},
+            one["failurePolicy"],
+            one["namespaceSelector"],
+        )
+        for one in webhook_objects.validator("m")["webhooks"]
+    ]
+    policies = {
+        "trafficsplits", "traffictargets", "httproutegroups", "tcproutes", "ratelimits", "circuitbreakers",
+    }  # fmt: skip
+    assert found == [
+        (policies, {"CREATE", "UPDATE"}, "Fail", {}),
+        (policies, {"DELETE"}, "Ignore", {}),
+        ({"meshconfigs"}, {"CREATE", "UPDATE"}, "Fail", own),
+        ({"meshconfigs"}, {"DELETE"}, "Ignore", own),
+    ]
+    rules = [rule for one in webhook_objects.validator("m")["webhooks"] for rule in one["rules"]]
+    assert {version for rule in rules for version in rule["apiVersions"]} == {"*"}
 
 
 @pytest.mark.spec("10.registry")
