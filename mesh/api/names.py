@@ -157,6 +157,11 @@ def config_subject(group: str) -> str:
     return f"{SUBJECT_CONFIG}.{group}"
 
 
+def delta_subject(group: str) -> str:
+    """Subject on which the sidecars of a group hear what has changed."""
+    return f"{SUBJECT_DELTA}.{group}"
+
+
 def bus_dns_name(namespace: str) -> str:
     """DNS name that every sidecar's SVID shares, so that NATS can give all of them one user (ours)."""
     return f"bus.{namespace}.internal"

@@ -202,6 +202,9 @@ async def connect(server: str, context_source: ContextSource, name: str, host: s
 
     async def on_error(error: Exception) -> None:
         errors[:] = [str(error) or type(error).__name__]
+        if isinstance(error, nats.errors.SlowConsumerError) and not lost.done():
+            # Messages were dropped; each new connection begins with reading what is current.
+            lost.set_result("too slow for what arrives")
         if lost.done() or client.is_connected:
             log.warning("bus error", extra={"reason": errors[0], "server": server})
 

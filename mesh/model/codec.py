@@ -107,7 +107,7 @@ def encode_state(state: bytes, revision: Revision) -> list[BusMessage]:
     }
     payload = state
     if len(state) > COMPRESS_OVER_BYTES:
-        payload = zlib.compress(state, _ZLIB_LEVEL)
+        payload = deflate(state)
         headers[names.HEADER_ENCODING] = ENCODING_ZLIB
     if len(payload) <= CHUNK_BYTES:
         return [BusMessage("", headers, payload)]
@@ -152,9 +152,9 @@ def join_chunks(manifest: Mapping[str, str], chunks: Sequence[tuple[Mapping[str,
 
 def decode(headers: Mapping[str, str], payload: bytes) -> Decoded:
     """Read one snapshot; the payload of a chunked one comes from :func:`join_chunks`. Raises InvalidInputError."""
-    _check_format(headers.get(names.HEADER_FORMAT, ""))
+    check_format(headers.get(names.HEADER_FORMAT, ""))
     revision = parse_revision(headers.get(names.HEADER_REVISION, ""))
-    state = _inflate(headers.get(names.HEADER_ENCODING, ""), payload)
+    state = inflate(headers.get(names.HEADER_ENCODING, ""), payload)
     named = headers.get(names.HEADER_DIGEST, "")
     actual = digest(state)
     if named != actual:
@@ -170,7 +170,8 @@ def load_json(text: bytes) -> Any:
         raise _invalid("document", type(error).__name__, "JSON in UTF-8") from error
 
 
-def _check_format(text: str) -> None:
+def check_format(text: str) -> None:
+    """Raise InvalidInputError for a format that this version does not read."""
     major = text.partition(".")[0]
     if major != FORMAT:
         raise InvalidInputError(
@@ -185,7 +186,13 @@ def _check_format(text: str) -> None:
         )
 
 
-def _inflate(encoding: str, payload: bytes) -> bytes:
+def deflate(state: bytes) -> bytes:
+    """Make a payload small."""
+    return zlib.compress(state, _ZLIB_LEVEL)
+
+
+def inflate(encoding: str, payload: bytes) -> bytes:
+    """Undo what the header names. Raises InvalidInputError."""
     if not encoding:
         return payload
     if encoding != ENCODING_ZLIB:

@@ -6,17 +6,18 @@ The edges post events and carry out actions, one event at a time. Nothing here w
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from mesh.api import names
 from mesh.api.errors import InvalidInputError
-from mesh.model import codec, reports
+from mesh.model import codec, delta, reports
 from mesh.model.sidecar_config import SidecarConfig
 from mesh.sidecar.control import Status
 from mesh.spiffe.workload_api import X509Context
 
 # The leader sends a beacon every 5 s. After this silence the next one may come from a leader that knows nothing of us.
 SILENCE_SECONDS = 15.0
-# A beacon that is newer than what was read last means news for some group; reading again this often finds what a full
-# queue may have lost.
-RECHECK_SECONDS = 30.0
+# A beacon that is newer than what was read last means news for some group. A connection that loses messages ends, and the
+# next one begins with reading; this finds what nobody thought of, and is rare, because it is a whole configuration.
+RECHECK_SECONDS = 600.0
 STATE_FILE = "state"
 
 
@@ -76,6 +77,14 @@ class ConfigArrived:
 
 
 @dataclass(frozen=True, slots=True)
+class DeltaArrived:
+    """A change of the configuration, or the notice that there is one."""
+
+    headers: Mapping[str, str]
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class ManifestArrived:
     """A configuration in chunks was announced."""
 
@@ -129,6 +138,7 @@ class StopRequested:
 Event = (
     IdentityArrived
     | ConfigArrived
+    | DeltaArrived
     | ManifestArrived
     | BeaconArrived
     | BusConnected
@@ -183,6 +193,8 @@ def step(state: State, event: Event) -> Outcome:
             return replace(state, identity=identity), [said, Apply()]
         case ConfigArrived(headers, payload):
             return _take_config(state, headers, payload)
+        case DeltaArrived(headers, payload):
+            return _take_delta(state, headers, payload)
         case ManifestArrived():
             return state, [ReadConfig()]
         case BeaconArrived(payload, at):
@@ -220,7 +232,7 @@ def report(state: State) -> reports.SidecarReport:
 
 
 def _take_config(state: State, headers: Mapping[str, str], payload: bytes) -> Outcome:
-    """Accept what is newer. Equal ones are taken once after the agent's start, which knows only their number."""
+    """Read a whole configuration."""
     try:
         decoded = codec.decode(headers, payload)
     except InvalidInputError as error:
@@ -229,6 +241,32 @@ def _take_config(state: State, headers: Mapping[str, str], payload: bytes) -> Ou
             Say("bad configuration, the last good one is kept", {"reason": str(error)}, True),
             Send(report(after)),
         ]
+    return _take_newer(state, decoded)
+
+
+def _take_delta(state: State, headers: Mapping[str, str], payload: bytes) -> Outcome:
+    """Change what is accepted. Whatever does not fit is no fault: what the stream keeps is at least as new."""
+    accepted = state.accepted
+    if accepted is None or not delta.fits(accepted, headers):
+        return state, [] if _is_old(state, headers) else [ReadConfig()]
+    try:
+        return _take_newer(state, delta.decode(accepted, headers, payload))
+    except InvalidInputError as error:
+        return state, [Say("a delta that does not fit, reading the whole", {"reason": str(error)}), ReadConfig()]
+
+
+def _is_old(state: State, headers: Mapping[str, str]) -> bool:
+    """Whether a message says nothing new, such as one that was read from the stream before it was heard."""
+    try:
+        revision = codec.parse_revision(headers.get(names.HEADER_REVISION, ""))
+    except InvalidInputError:
+        return False
+    known = state.revision
+    return known is not None and (revision < known or (revision == known and _is_known(state, known)))
+
+
+def _take_newer(state: State, decoded: codec.Decoded) -> Outcome:
+    """Accept what is newer. Equal ones are taken once after the agent's start, which knows only their number."""
     known = state.revision
     if known is not None and (decoded.revision < known or (decoded.revision == known and _is_known(state, known))):
         return state, []

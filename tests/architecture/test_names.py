@@ -111,6 +111,7 @@ def test_names_that_are_made_of_others() -> None:
     assert names.parent_label("Deployment") == "nsm.nginx.com/deployment"
     assert names.parent_label("ReplicaSet") == "nsm.nginx.com/replicaset"
     assert names.config_subject("0123456789abcdef") == "nginx.nsm.agent.config.0123456789abcdef"
+    assert names.delta_subject("0123456789abcdef") == "nginx.nsm.agent.delta.0123456789abcdef"
 
 
 def test_no_sidecar_port_twice() -> None:

@@ -103,6 +103,17 @@ async def test_messages_arrive_in_order(server: NatsServer) -> None:
     assert received[7].headers == {names.HEADER_REVISION: "1.7"}
 
 
+async def test_a_connection_that_lost_messages_ends(server: NatsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is too slow begins anew, and so reads what is current, instead of going on with a gap."""
+    monkeypatch.setattr(connection, "PENDING_BYTES", 1000)
+    received: list[Message] = []
+    async with connect(server, CONTROLLER) as controller, connect(server, SIDECAR) as sidecar:
+        await sidecar.subscribe(SUBJECT, received.append)
+        await controller.publish(SUBJECT, bytes(5000))
+        await controller.flush()
+        assert "too slow" in await asyncio.wait_for(sidecar.lost(), 30)
+
+
 async def test_subscribe_returns_when_the_server_knows(server: NatsServer) -> None:
     """Whoever publishes after subscribe returned is heard, each time: the client's PING must not overtake its SUB."""
     received: list[Message] = []

@@ -4,142 +4,24 @@ The stand-in keeps nginx's processes, files and control socket; what NGINX does 
 """
 
 import asyncio
-import contextlib
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from mesh.api import names
-from mesh.api.mtls import MtlsMode
-from mesh.bus import connection
-from mesh.bus.connection import Session
 from mesh.model import codec, reports
-from mesh.model.sidecar_config import Endpoint, IncomingPort, Protocol, ServicePort, SidecarConfig
-from mesh.sidecar import control
-from mesh.spiffe import tls
-from tests.fakes import nginx
-from tests.fakes.authority import Authority, Issued
+from mesh.model.sidecar_config import Endpoint, Protocol, ServicePort, SidecarConfig
+from tests.contract.agent_pod import AUTHORITY, CHANGES, GROUP, Pod, change, config, publish, svid
 from tests.fakes.eventually import eventually
-from tests.fakes.nats_server import CONTROLLER_PATH, HOST, SIDECAR_NAME, NatsServer, write_certificates
+from tests.fakes.nats_server import HOST, write_certificates
 from tests.fakes.pid1 import compiled
-from tests.fakes.workload_api import WorkloadApi
-
-AUTHORITY = Authority()
-GROUP = "0123456789abcdef"
-SUBJECT = names.config_subject(GROUP)
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def config(service: str = "cart", address: str = "10.0.0.7") -> SidecarConfig:
-    identity = "spiffe://example.org/ns/shop/sa/cart"
-    endpoints = (Endpoint(address, 8080, identity, "shop/cart-1"),)
-    return SidecarConfig(
-        trust_domain="example.org",
-        mtls_mode=MtlsMode.STRICT,
-        client_max_body_size=1 << 20,
-        error_log_level="warn",
-        log_format="json",
-        access_control_mode="allow",
-        incoming=(IncomingPort(8080, Protocol.HTTP),),
-        services=(ServicePort("shop", service, 80, Protocol.HTTP, "least_time", ("10.96.0.1",), endpoints),),
-    )
-
-
-def svid() -> Issued:
-    return AUTHORITY.issue("/ns/shop/sa/web", ("web-0", SIDECAR_NAME))
-
-
-class Pod:
-    """What surrounds one sidecar, and the sidecar's processes."""
-
-    def __init__(self, directory: Path, pid1: Path) -> None:
-        self.run = directory / "run"
-        self.run.mkdir()
-        (directory / "nats").mkdir()
-        self.nats = NatsServer(directory / "nats")
-        self.api = WorkloadApi(directory / "agent.sock", svid())
-        self.reports: list[reports.SidecarReport] = []
-        self.session: Session | None = None
-        self._directory = directory
-        self._pid1 = pid1
-        self.process: subprocess.Popen[bytes] | None = None
-        (directory / "template").write_text("# workers @WORKERS@ in @RUN_DIRECTORY@\n@HTTP_PROBES@@HTTPS_PROBES@\n")
-
-    def start(self, prefix: Sequence[str] = (), **environment: str) -> None:
-        settings = {
-            "MESH_POD_NAMESPACE": "shop",
-            "MESH_POD_NAME": "web-0",
-            "MESH_POD_IP": "127.0.0.1",
-            "MESH_GROUP": GROUP,
-            "MESH_TRUST_DOMAIN": "example.org",
-            "MESH_MTLS_MODE": "strict",
-            "MESH_NATS_SERVER": self.nats.url,
-            "MESH_SPIRE_SOCKET": str(self.api.socket),
-            "MESH_RUN_DIRECTORY": str(self.run),
-            "MESH_NGINX_TEMPLATE": str(self._directory / "template"),
-            "MESH_NGINX": nginx.command(self._directory),
-            "MESH_DRAIN_SECONDS": "1",
-            "MESH_LOG_LEVEL": "debug",
-        }
-        command = [*prefix, str(self._pid1), sys.executable, "-m", "mesh.sidecar"]
-        self.process = subprocess.Popen(command, env=os.environ | settings | environment, cwd=ROOT)
-
-    @contextlib.asynccontextmanager
-    async def controller(self) -> AsyncIterator[Session]:
-        """The controller's connection; sidecars' reports are collected."""
-        source = AUTHORITY.issue(CONTROLLER_PATH).context()
-        async with connection.connect(self.nats.url, lambda: tls.client_context(source), "controller", HOST) as session:
-            await session.ensure_stream()
-            await session.subscribe(
-                names.SUBJECT_SUBSCRIPTION, lambda message: self.reports.append(reports.decode_report(message.payload))
-            )
-            yield session
-
-    async def status(self) -> control.Status:
-        return await control.status(self.run / "control.sock")
-
-    async def until(self, what: str, **wanted: Any) -> control.Status:
-        """Wait until NGINX's status has these values."""
-        async with asyncio.timeout(30):
-            while True:
-                with contextlib.suppress(control.UnreachableError):
-                    status = await self.status()
-                    if all(getattr(status, name) == value for name, value in wanted.items()):
-                        return status
-                await asyncio.sleep(0.02)
-        raise AssertionError(what)
-
-    def pid(self, title: str) -> int:
-        """Process id of the agent or of an nginx role below our pid1; 0 when there is none."""
-        assert self.process
-        wanted = {"agent": b"mesh.sidecar", "master": b"nginx: master", "worker": b"nginx: worker"}[title]
-        for entry in Path("/proc").iterdir():
-            if not entry.name.isdigit():
-                continue
-            with contextlib.suppress(OSError):
-                line = (entry / "cmdline").read_bytes()
-                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-                ours = parent == self.process.pid if title == "agent" else str(self.run).encode() in line
-                if wanted in line and ours:
-                    return int(entry.name)
-        return 0
-
-    def end(self) -> None:
-        master = self.pid("master")
-        for pid in (self.process.pid if self.process else 0, master, self.pid("worker")):
-            if pid:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-        if self.process:
-            self.process.wait(10)
 
 
 @pytest.fixture(scope="module")
@@ -159,11 +41,6 @@ async def pod(tmp_path: Path, pid1: Path) -> AsyncIterator[Pod]:
             if surroundings.process:
                 surroundings.end()
             surroundings.nats.kill()
-
-
-async def publish(session: Session, document: SidecarConfig, epoch: int, counter: int) -> None:
-    for message in codec.encode(document, codec.Revision(epoch, counter)):
-        await session.store(SUBJECT + message.subject_suffix, message.payload, message.headers)
 
 
 @pytest.mark.spec("5.ready", "6.apply")
@@ -221,7 +98,7 @@ async def test_older_and_broken_configurations_are_not_taken(pod: Pod) -> None:
         await publish(session, config(), 2, 5)
         await pod.until("readiness", ready=True)
         await publish(session, config("old"), 1, 99)
-        await session.store(SUBJECT, b"rubbish", {names.HEADER_FORMAT: "1"})
+        await session.publish(CHANGES, b"rubbish", {names.HEADER_FORMAT: "1"})
         await eventually(lambda: any(item.refused for item in pod.reports), "the report of the rubbish")
         await publish(session, config("refused"), 2, 6)
         await eventually(lambda: any("told to refuse" in item.refused for item in pod.reports), "the refusal")
@@ -235,6 +112,25 @@ async def test_older_and_broken_configurations_are_not_taken(pod: Pod) -> None:
         await publish(session, config("mended"), 2, 7)
         await pod.until("the next good one", revision="2.7")
         await eventually(lambda: pod.reports[-1].revision == "2.7" and not pod.reports[-1].refused, "the report")
+
+
+@pytest.mark.spec("4.deltas")
+async def test_changes_are_applied_and_what_does_not_fit_is_read(pod: Pod) -> None:
+    """A change that fits is taken as it is heard; after one that was lost, the next makes it read the whole."""
+    pod.start()
+    async with pod.controller() as session:
+        await publish(session, config(), 1, 1)
+        await pod.until("readiness", revision="1.1", ready=True)
+        state = codec.digest(codec.canonical(config()))
+        first = codec.Decoded(config(), codec.Revision(1, 1), state)
+        second = await change(session, first, config(address="10.0.0.8"), 2)
+        await pod.until("a change", revision="1.2")
+        assert "10.0.0.8" in (pod.run / "state").read_text()
+        unheard = second._replace(config=config(address="10.0.0.9"), digest="0" * 64)
+        await change(session, unheard, config("web", "10.0.0.10"), 4)
+        await pod.until("the whole", revision="1.4")
+        assert "shop/web" in (pod.run / "state").read_text()
+        await eventually(lambda: pod.reports[-1].revision == "1.4" and not pod.reports[-1].refused, "the report")
 
 
 async def test_a_configuration_in_chunks(pod: Pod) -> None:

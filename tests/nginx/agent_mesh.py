@@ -222,9 +222,11 @@ class Mesh:
     async def give(self, session: Session, sidecar: Sidecar, config: SidecarConfig) -> None:
         """Publish a configuration to one sidecar, and wait until it has it."""
         sidecar.counter += 1
-        for message in codec.encode(config, codec.Revision(1, sidecar.counter)):
+        messages = codec.encode(config, codec.Revision(1, sidecar.counter))
+        for message in messages:
             subject = names.config_subject(sidecar.group) + message.subject_suffix
             await session.store(subject, message.payload, message.headers)
+        await session.publish(names.delta_subject(sidecar.group), messages[-1].payload, messages[-1].headers)
         await sidecar.until(revision=f"1.{sidecar.counter}")
 
     def call(self) -> int:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mesh.api.mtls import MtlsMode
-from mesh.model import codec, reports
+from mesh.model import codec, delta, reports
 from mesh.model.sidecar_config import SidecarConfig
 from mesh.sidecar import step
 from mesh.sidecar.control import Status
@@ -22,6 +22,20 @@ CONFIG = SidecarConfig("example.org", MtlsMode.STRICT, 0, "warn", "json", "allow
 def message(epoch: int, counter: int, config: SidecarConfig = CONFIG) -> step.ConfigArrived:
     (whole,) = codec.encode(config, codec.Revision(epoch, counter))
     return step.ConfigArrived(whole.headers, whole.payload)
+
+
+def decoded(config: SidecarConfig, epoch: int, counter: int) -> codec.Decoded:
+    return codec.Decoded(config, codec.Revision(epoch, counter), codec.digest(codec.canonical(config)))
+
+
+def changed(before: codec.Decoded, now: codec.Decoded) -> step.DeltaArrived:
+    said = delta.encode(before, now)
+    return step.DeltaArrived(said.headers, said.payload)
+
+
+FIRST = decoded(CONFIG, 1, 1)
+SECOND = decoded(dataclasses.replace(CONFIG, log_format="default"), 1, 2)
+THIRD = decoded(dataclasses.replace(CONFIG, client_max_body_size=7), 1, 3)
 
 
 def after(*events: step.Event, state: State = START) -> tuple[State, list[step.Action]]:
@@ -169,6 +183,58 @@ def test_a_manifest_makes_it_read() -> None:
     assert kinds(after(step.ManifestArrived())[1]) == [ReadConfig]
 
 
+@pytest.mark.spec("4.deltas")
+def test_a_change_that_fits_is_applied() -> None:
+    """One after the other, each on what the one before made."""
+    state, actions = after(message(1, 1), changed(FIRST, SECOND), changed(SECOND, THIRD))
+    assert (state.accepted, kinds(actions)) == (THIRD, [Apply])
+
+
+@pytest.mark.spec("4.deltas")
+@pytest.mark.parametrize(
+    "events",
+    [
+        [changed(FIRST, SECOND)],
+        [message(1, 1), changed(SECOND, THIRD)],
+        [message(1, 1), step.DeltaArrived(changed(FIRST, SECOND).headers, b"{}")],
+        [message(1, 1), step.DeltaArrived({**changed(FIRST, SECOND).headers, "Mesh-Format": "2"}, b"{}")],
+        [message(1, 1), step.DeltaArrived({"Mesh-Base": "x"}, b"")],
+    ],
+    ids=["nothing to change", "another base", "another outcome", "a higher format", "no revision"],
+)
+def test_a_change_that_does_not_fit_makes_it_read(events: list[step.Event]) -> None:
+    """The whole is in the stream before anybody hears of a change; nothing is refused for it."""
+    before, _ = after(*events[:-1])
+    state, actions = step.step(before, events[-1])
+    assert (state, kinds(actions)) == (before, [ReadConfig])
+
+
+@pytest.mark.spec("4.deltas")
+def test_a_change_that_was_read_already_is_ignored() -> None:
+    """It was in the stream when the sidecar read; a delayed one of a leader that was replaced is no news, either."""
+    state, _ = after(message(2, 1))
+    late = [changed(FIRST, SECOND), changed(decoded(CONFIG, 1, 8), decoded(CONFIG, 2, 1))]
+    assert after(*late, state=state) == (state, [])
+    assert after(changed(THIRD, SECOND), state=state) == (state, [])
+
+
+@pytest.mark.spec("4.deltas")
+def test_a_notice_is_a_new_revision_for_who_has_it_and_a_reading_for_others() -> None:
+    """A new leader says what is current without sending it to everybody again."""
+    said = delta.encode_notice(FIRST.digest, codec.Revision(2, 1))
+    notice = step.DeltaArrived(said.headers, said.payload)
+    state, actions = after(message(1, 1), notice)
+    assert (state.revision, state.config, kinds(actions)) == (codec.Revision(2, 1), CONFIG, [Apply])
+    assert kinds(after(message(1, 1), changed(FIRST, SECOND), notice)[1]) == [ReadConfig]
+
+
+@pytest.mark.spec("4.deltas")
+def test_a_change_of_what_nginx_refused_makes_it_read() -> None:
+    """The refused one is not there to be changed."""
+    state, _ = after(message(1, 1), applied("1.1"), changed(FIRST, SECOND), step.ApplyRefused("1.2", "state:3: bad"))
+    assert kinds(after(changed(SECOND, THIRD), state=state)[1]) == [ReadConfig]
+
+
 def test_beacons() -> None:
     """Steady ones cost nothing; a new leader or one after silence makes it read and report, spread in time."""
     state, actions = after(step.BusConnected(100), beacon(1, 5, 101), beacon(1, 5, 106))
@@ -180,9 +246,9 @@ def test_beacons() -> None:
 
 
 def test_news_for_others_are_looked_at_now_and_then() -> None:
-    """A lost message is found within half a minute, and an idle cluster is not read at all."""
+    """What was lost unnoticed is found in the end, and an idle cluster is not read at all."""
     state, _ = after(step.BusConnected(0), message(1, 5), beacon(1, 5, 1))
-    times = [5.0 * number for number in range(1, 25)]
+    times = [5.0 * number for number in range(1, 200)]
     reads = []
     for at in times:
         state, actions = step.step(state, beacon(1, 6, at))
