@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from mesh.admission import containers, gateway, refusal
 from mesh.admission.group import pod_facts, sidecar_group
-from mesh.admission.owner import LABEL_VALUE_LIMIT, Owner, label_value, pod_owner
+from mesh.admission.owner import Owner, pod_owner
 from mesh.admission.probes import RedirectedProbe, grpc_probes, probe_warnings, redirect_probes
 from mesh.admission.settings import InjectionSettings
 from mesh.admission.shape import find_shape_problems
@@ -132,8 +132,8 @@ def _write_metadata(pod: dict[str, Any], settings: InjectionSettings, owner: Own
         names.ANNOTATION_GROUP: group,
     }
     if owner.name:
-        labels[names.parent_label(owner.kind)] = label_value(owner.name)
-        if len(owner.name) > LABEL_VALUE_LIMIT:
+        labels[names.parent_label(owner.kind)] = names.label_value(owner.name)
+        if len(owner.name) > names.LABEL_VALUE_LIMIT:
             annotations[names.parent_label(owner.kind)] = owner.name
     given = metadata.get("annotations") or {}
     # Named while the application's containers are still the first ones.

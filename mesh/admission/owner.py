@@ -1,13 +1,10 @@
 """Who owns a pod: the workload that people know, found without asking the cluster (contract 5.labels)."""
 
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
-LABEL_VALUE_LIMIT: Final = 63
-_HASH_DIGITS: Final = 8
 _SCHEDULED_JOB = re.compile(r"(.+)-[0-9]{8,}")
 
 
@@ -40,11 +37,3 @@ def pod_owner(metadata: Mapping[str, Any]) -> Owner:
     if kind == "ReplicaSet" and len(suffix) > 1 and name.endswith(suffix):
         return Owner("Deployment", name.removesuffix(suffix))
     return Owner(kind, name)
-
-
-def label_value(name: str) -> str:
-    """Cut a name that is too long for a label value to 63 characters that end with a hash of the whole."""
-    if len(name) <= LABEL_VALUE_LIMIT:
-        return name
-    mark = hashlib.sha256(name.encode()).hexdigest()[:_HASH_DIGITS]
-    return f"{name[: LABEL_VALUE_LIMIT - _HASH_DIGITS - 1]}-{mark}"

@@ -5,6 +5,7 @@ NGINX Service Mesh 2.0 named most of them; existing manifests, scripts and dashb
 written out from the NSM documents, so a change here is a change of the contract.
 """
 
+import hashlib
 from typing import Final
 
 # --- API groups and objects -------------------------------------------------------------------------------------
@@ -63,6 +64,7 @@ STATUS_INJECTED: Final = "injected"
 LABEL_SPIFFE_ID: Final = "spiffe.io/spiffeid"
 LABEL_SPIFFE_WEBHOOK: Final = "spiffe.io/webhook"
 LABEL_SPIFFE_APISERVICE: Final = "spiffe.io/apiservice"
+LABEL_VALUE_LIMIT: Final = 63
 LABEL_PARENT_PREFIX: Final = "nsm.nginx.com/"  # + deployment, daemonset, statefulset, ...
 LABEL_ENABLE_INGRESS: Final = "nsm.nginx.com/enable-ingress"
 LABEL_ENABLE_EGRESS: Final = "nsm.nginx.com/enable-egress"
@@ -170,3 +172,11 @@ def bus_dns_name(namespace: str) -> str:
 def parent_label(kind: str) -> str:
     """Label that names a pod's parent of *kind*, such as ``nsm.nginx.com/deployment``."""
     return LABEL_PARENT_PREFIX + kind.lower()
+
+
+def label_value(name: str) -> str:
+    """Cut a name that is too long for a label value to 63 characters that end with a hash of the whole."""
+    if len(name) <= LABEL_VALUE_LIMIT:
+        return name
+    mark = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{name[: LABEL_VALUE_LIMIT - len(mark) - 1]}-{mark}"

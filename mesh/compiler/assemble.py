@@ -10,11 +10,22 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from mesh.api import names
+from mesh.api.mesh_config import AccessControlMode
 from mesh.api.mtls import MtlsMode
+from mesh.compiler.book import Place, PolicyBook, Remarks, collect
+from mesh.compiler.directions import (
+    CallerDirections,
+    Directions,
+    callers_policies,
+    compile_policies,
+    note_called,
+    note_routes,
+)
 from mesh.compiler.endpoints import each_place_once
 from mesh.compiler.finding import Finding
 from mesh.compiler.namespace import NamespacePart, compile_namespace
 from mesh.compiler.outcome import PolicyKey, PolicyOutcome
+from mesh.compiler.services import ServiceTable
 from mesh.model.sidecar_config import Endpoint, PodAddress, ServicePort, SidecarConfig
 from mesh.model.snapshot import MeshSettings, NamespaceView, Snapshot
 
@@ -23,7 +34,7 @@ EVERY_NAMESPACE: Final = "*"
 
 @dataclass(frozen=True, slots=True)
 class Compilation:
-    """The outcome: what every group must do, and what people should know."""
+    """The outcome: what every group must do, what people should know, and what became of each policy."""
 
     configs: Mapping[str, SidecarConfig]
     findings: tuple[Finding, ...]
@@ -35,6 +46,7 @@ class _Scope:
     """What the callers of a namespace may call; shared by all its groups. Strict ones never see a plaintext endpoint."""
 
     inputs: tuple[NamespacePart, ...]
+    directions: CallerDirections
     services: tuple[ServicePort, ...]
     strict_services: tuple[ServicePort, ...]
     pods: tuple[PodAddress, ...]
@@ -51,16 +63,25 @@ class Compiler:
     def compile(self, snapshot: Snapshot) -> Compilation:
         """Give the configuration of every group that has a pod."""
         parts = self._compile_namespaces(snapshot)
+        book, remarks = collect(snapshot.namespaces.values()), Remarks()
+        services = ServiceTable(snapshot.namespaces, parts)
+        directions = compile_policies(book, services, snapshot.settings.trust_domain, remarks)
+        note_called(book, directions, _accounts(parts), remarks)
+        told = callers_policies(book, remarks)
         identities = _by_address(parts.values())
         scopes: dict[tuple[str, ...], _Scope] = {}
         configs: dict[str, SidecarConfig] = {}
         for name, part in sorted(parts.items()):
             if part.groups:
                 members = _callable_namespaces(snapshot.namespaces[name], parts)
-                scope = scopes[members] = scopes.get(members) or self._scope(members, parts, identities)
-                configs |= _configs(part, scope, snapshot)
+                scope = scopes.get(members) or self._scope(members, parts, identities, directions.callers)
+                scopes[members] = scope
+                configs |= _configs(name, part, scope, snapshot, directions)
+                for key in {key for member in members for key in told.get(member, ())}:
+                    remarks.concerns(key, part.groups)
         self._scopes = scopes
-        return Compilation(configs, tuple(sorted({finding for part in parts.values() for finding in part.findings})))
+        note_routes(book, remarks)
+        return Compilation(configs, _findings(parts, book, remarks), remarks.outcomes(book))
 
     def _compile_namespaces(self, snapshot: Snapshot) -> dict[str, NamespacePart]:
         if snapshot.settings != self._settings:
@@ -77,21 +98,38 @@ class Compiler:
         return {name: part for name, (_, part) in known.items()}
 
     def _scope(
-        self, members: tuple[str, ...], parts: Mapping[str, NamespacePart], pods: Mapping[str, PodAddress]
+        self,
+        members: tuple[str, ...],
+        parts: Mapping[str, NamespacePart],
+        pods: Mapping[str, PodAddress],
+        directions: CallerDirections,
     ) -> _Scope:
         inputs = tuple(parts[name] for name in members)
         before = self._scopes.get(members)
         bare = any(part.has_bare_endpoints for part in inputs)
+        same = before is not None and all(old is new for old, new in zip(before.inputs, inputs, strict=True))
         # Bare endpoints may be pods of any namespace, so they are looked up anew.
-        if before and not bare and all(old is new for old, new in zip(before.inputs, inputs, strict=True)):
+        if before and same and not bare and before.directions == directions:
             return before
-        services = tuple(_resolve(service, pods) if bare else service for part in inputs for service in part.services)
+        headless = [
+            directions.direct(_resolve(port, pods))
+            for name, part in zip(members, inputs, strict=True)
+            for service in sorted(place[1] for place in directions.headless if place[0] == name)
+            for port in part.by_service.get(service, ())
+        ]
+        services = tuple(
+            directions.direct(_resolve(service, pods) if bare else service)
+            for part in inputs
+            for service in part.services
+        )
+        services += tuple(headless)
         proven = tuple(_proven_only(service) for service in services)
         return _Scope(
             inputs,
+            directions,
             services,
             services if all(map(operator.is_, services, proven)) else proven,
-            tuple(sorted(_by_address(inputs).values())),
+            directions.direct_pods(sorted(_by_address(inputs).values()), headless),
         )
 
 
@@ -109,7 +147,23 @@ def _by_address(parts: Iterable[NamespacePart]) -> dict[str, PodAddress]:
     return {pod.address: pod for _, pod in ranked}
 
 
-def _configs(part: NamespacePart, scope: _Scope, snapshot: Snapshot) -> dict[str, SidecarConfig]:
+def _accounts(parts: Mapping[str, NamespacePart]) -> dict[Place, list[str]]:
+    """The groups of each service account."""
+    accounts: dict[Place, list[str]] = {}
+    for name, part in parts.items():
+        for group, own in part.groups.items():
+            accounts.setdefault((name, own.service_account), []).append(group)
+    return accounts
+
+
+def _findings(parts: Mapping[str, NamespacePart], book: PolicyBook, remarks: Remarks) -> tuple[Finding, ...]:
+    found = {finding for part in parts.values() for finding in part.findings}
+    return tuple(sorted(found | set(remarks.findings(book))))
+
+
+def _configs(
+    namespace: str, part: NamespacePart, scope: _Scope, snapshot: Snapshot, directions: Directions
+) -> dict[str, SidecarConfig]:
     settings = snapshot.settings
     # Where nobody hints at zones, a pod on another node changes nothing.
     zones = snapshot.zones if any(member.has_zone_hints for member in scope.inputs) else {}
@@ -130,9 +184,17 @@ def _configs(part: NamespacePart, scope: _Scope, snapshot: Snapshot) -> dict[str
             transparent=settings.transparent,
             server_first_ms=settings.server_first_ms,
             node_zones=tuple((node, zones[node]) for node in own.nodes if node in zones),
+            access_enforced=_is_enforced(settings, directions, (namespace, own.service_account)),
+            targets=directions.targets.get((namespace, own.service_account), ()),
+            limits=directions.limits.get(group, ()),
         )
         for group, own in part.groups.items()
     }
+
+
+def _is_enforced(settings: MeshSettings, directions: Directions, account: Place) -> bool:
+    """A service account that is some target's destination accepts only what its targets allow, whatever the mode."""
+    return settings.access_control_mode is AccessControlMode.DENY or account in directions.targets
 
 
 def _resolve(service: ServicePort, pods: Mapping[str, PodAddress]) -> ServicePort:

@@ -17,7 +17,7 @@ _TCP = "TCP"
 def service_ports(
     view: NamespaceView, identities: Mapping[str, str], default_method: LbMethod
 ) -> tuple[tuple[ServicePort, ...], list[Finding]]:
-    """The Service ports of a namespace that have a cluster address, with the endpoints that are ready.
+    """The Service ports of a namespace with the endpoints that are ready; those of headless Services have no address.
 
     *identities* has every pod of the namespace that has an address, by name: its SPIFFE ID, empty for plaintext.
     """
@@ -32,7 +32,7 @@ def service_ports(
         findings.extend(complaints)
         settings = replace(settings, lb_method=settings.lb_method or default_method)
         for spec in service.ports:
-            if service.addresses and spec.transport == _TCP:
+            if spec.transport == _TCP:
                 found = set(_endpoints(spec.name, slices.get(service.name, []), pods))
                 ports.extend(_by_family(_service_port(service, spec, settings), found))
     return tuple(sorted(ports)), findings
@@ -61,6 +61,8 @@ def _by_family(port: ServicePort, endpoints: set[Endpoint]) -> Iterator[ServiceP
 
     An application need not listen on both, and a caller's pod need not have both; Kubernetes keeps them apart, too.
     """
+    if not port.addresses:
+        yield replace(port, endpoints=each_place_once(endpoints))
     for addresses in _families(port.addresses):
         is_ipv6 = _is_ipv6(addresses[0])
         own = each_place_once(endpoint for endpoint in endpoints if _is_ipv6(endpoint.address) == is_ipv6)

@@ -61,7 +61,7 @@ class IncomingPorts:
         for service in self._services:
             if service.selector.items() <= pod.labels.items():
                 for spec in service.ports:
-                    for port in _target_numbers(spec, pod):
+                    for port in target_numbers(spec, pod):
                         protocol = protocol_of(spec.transport, spec.name, spec.app_protocol, spec.port)
                         claims.setdefault(port, set()).add((protocol, service.name))
         for declared in pod.ports:
@@ -86,7 +86,8 @@ def _claims_by_address(by_hand: Mapping[str, Service], slices: Iterable[Endpoint
     return claims
 
 
-def _target_numbers(spec: ServicePortSpec, pod: Pod) -> Iterator[int]:
+def target_numbers(spec: ServicePortSpec, pod: Pod) -> Iterator[int]:
+    """The TCP port of *pod* that a Service's port leads to, if there is one."""
     if spec.transport != _TCP:
         return
     if isinstance(spec.target, int):

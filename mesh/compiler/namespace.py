@@ -18,12 +18,16 @@ Seniority = tuple[bool, str]
 
 @dataclass(frozen=True, slots=True)
 class GroupPart:
-    """What a group's sidecars must know about their own pods; ``nodes`` are those that they run on, in order."""
+    """What a group's sidecars must know about their own pods; ``nodes`` are those that they run on, in order.
+
+    The members share a ``service_account``.
+    """
 
     mtls_mode: MtlsMode
     client_max_body_size: int
     incoming: tuple[IncomingPort, ...]
     nodes: tuple[str, ...]
+    service_account: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,8 @@ class NamespacePart:
     """The contribution of one namespace.
 
     ``pods`` come with their seniority: where two had the same address, the higher one has it now.
-    ``has_bare_endpoints``: some endpoints name no pod, only an address. ``has_zone_hints``: some hint at zones.
+    ``has_bare_endpoints``: some endpoints name no pod, only an address. ``has_zone_hints``: some hint at zones. ``by_service``
+    has the ports of headless Services, too, which ``services`` leaves out: only a policy makes them known.
     """
 
     services: tuple[ServicePort, ...]
@@ -40,6 +45,7 @@ class NamespacePart:
     findings: tuple[Finding, ...]
     has_bare_endpoints: bool
     has_zone_hints: bool
+    by_service: Mapping[str, tuple[ServicePort, ...]]
 
 
 def compile_namespace(view: NamespaceView, settings: MeshSettings) -> NamespacePart:
@@ -50,8 +56,9 @@ def compile_namespace(view: NamespaceView, settings: MeshSettings) -> NamespaceP
     ports = IncomingPorts(view.services, view.slices)
     modes = {pod.name: _mode(pod, settings, findings) for pod in view.pods if pod.group}
     identities = {pod.name: _identity(pod, modes, settings) for pod in view.pods if pod.addresses}
-    services, complaints = service_ports(view, identities, settings.lb_method)
+    ports_of_services, complaints = service_ports(view, identities, settings.lb_method)
     findings.extend(complaints)
+    services = tuple(port for port in ports_of_services if port.addresses)
     groups: dict[str, GroupPart] = {}
     for group, members in _by_group(view.pods).items():
         incoming, complaints = ports.of_group(members)
@@ -61,12 +68,16 @@ def compile_namespace(view: NamespaceView, settings: MeshSettings) -> NamespaceP
             min((_body_size(pod, settings, findings) for pod in members), key=lambda size: size or float("inf")),
             tuple(IncomingPort(port, protocol) for port, protocol in sorted(incoming.items())),
             tuple(sorted({pod.node for pod in members if pod.node})),
+            members[0].service_account,
         )
     addresses = tuple(sorted(_pod_addresses(view.pods, identities, ports)))
     endpoints = [endpoint for service in services for endpoint in service.endpoints]
     bare = any(not endpoint.pod for endpoint in endpoints)
     hinted = any(endpoint.hints.zones for endpoint in endpoints)
-    return NamespacePart(services, addresses, groups, tuple(sorted(set(findings))), bare, hinted)
+    by_service: dict[str, tuple[ServicePort, ...]] = {}
+    for port in ports_of_services:
+        by_service[port.service] = (*by_service.get(port.service, ()), port)
+    return NamespacePart(services, addresses, groups, tuple(sorted(set(findings))), bare, hinted, by_service)
 
 
 def _without_app_protocol(service: Service) -> Service:

@@ -4,11 +4,13 @@ Events that change nothing that the compiler reads, such as a pod's heartbeat, a
 """
 
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+from mesh.api.kinds import POLICY_KINDS
+from mesh.api.policy import Policy
 from mesh.kube.objects import NamespaceObject
 from mesh.kube.watch import Event, Key, Listed
-from mesh.model.snapshot import EndpointSlice, MeshSettings, NamespaceView, Pod, Service, Snapshot
+from mesh.model.snapshot import EndpointSlice, FaultyPolicy, MeshSettings, NamespaceView, Pod, Service, Snapshot
 
 Value = TypeVar("Value")
 
@@ -83,6 +85,9 @@ class Index:
         self.pods: Table[Pod] = Table(self._touch, on_change)
         self.services: Table[Service] = Table(self._touch, on_change)
         self.slices: Table[EndpointSlice] = Table(self._touch, on_change)
+        self.policies: dict[str, Table[Policy[Any] | FaultyPolicy]] = {
+            kind.kind: Table(self._touch, on_change) for kind in POLICY_KINDS
+        }
 
     def take_namespaces(self, event: Event[NamespaceObject]) -> None:
         """Apply an event about Namespaces, which are rows of no namespace."""
@@ -101,6 +106,8 @@ class Index:
             "pods": self.pods.is_listed,
             "services": self.services.is_listed,
             "endpointslices": self.slices.is_listed,
+            # Without them a sidecar would let in what a policy forbids.
+            **{kind: table.is_listed for kind, table in self.policies.items()},
         }
         return ", ".join(name for name, is_listed in tables.items() if not is_listed)
 
@@ -136,10 +143,20 @@ class Index:
     def _view(self, name: str) -> NamespaceView | None:
         row = self._namespaces.get("", name)
         pods, services, slices = self.pods.rows(name), self.services.rows(name), self.slices.rows(name)
-        if row is None and not (pods or services or slices):
+        policies = [policy for table in self.policies.values() for policy in table.rows(name)]
+        if row is None and not (pods or services or slices or policies):
             return None
         labels, annotations = _facts(row) if row else ({}, {})
-        return NamespaceView(name, labels, annotations, pods, services, slices)
+        return NamespaceView(
+            name,
+            labels,
+            annotations,
+            pods,
+            services,
+            slices,
+            tuple(policy for policy in policies if isinstance(policy, Policy)),
+            tuple(policy for policy in policies if isinstance(policy, FaultyPolicy)),
+        )
 
 
 def _facts(row: NamespaceObject) -> tuple[dict[str, str], dict[str, str]]:

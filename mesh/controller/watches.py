@@ -62,12 +62,16 @@ class Watches:
             "watch pods": lambda: self._follow(kinds.PODS, index.pods.take),
             "watch services": lambda: self._follow(kinds.SERVICES, index.services.take),
             "watch endpoint slices": lambda: self._follow(kinds.ENDPOINT_SLICES, index.slices.take),
+            **{f"watch {kind.kind}s": self._following(kind) for kind in kinds.POLICIES.values()},
             "watch MeshConfigs": lambda: self._follow(kinds.MESH_CONFIGS, configuration.take_mesh_config, namespace),
             "watch ConfigMap meshconfig": lambda: self._follow(
                 kinds.CONFIG_MAPS, configuration.take_config_map, namespace, names.MESHCONFIG_CONFIGMAP
             ),
             "compile": self._compile_for_ever,
         }
+
+    def _following(self, kind: Kind[Any, Any]) -> TaskFactory:
+        return lambda: self._follow(kind, self.index.policies[kind.kind].take)
 
     def missing(self) -> str:
         """Say what must be known before anything can be compiled; empty when all is there."""

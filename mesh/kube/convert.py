@@ -1,12 +1,14 @@
 """From objects as the API server has them to values of the model. Called for every event, so it keeps nothing else."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from mesh.api import names
+from mesh.api import crd, kinds, names
+from mesh.api.errors import InvalidInputError
 from mesh.api.mesh_config import MESH_CONFIG
+from mesh.api.policy import Policy
 from mesh.kube import objects
-from mesh.model.snapshot import ContainerPort, EndpointSlice, Pod, Service, ServicePortSpec, SliceEndpoint
+from mesh.model.snapshot import ContainerPort, EndpointSlice, FaultyPolicy, Pod, Service, ServicePortSpec, SliceEndpoint
 from mesh.model.topology import NO_HINTS, Hints
 
 _FINISHED: Final = frozenset({"Succeeded", "Failed"})
@@ -94,6 +96,29 @@ def mesh_config(wire: objects.CustomObject) -> dict[str, Any]:
         "spec": wire.spec or {},
         "status": wire.status or {},
     }
+
+
+def policy(kind: crd.Kind) -> Callable[[objects.CustomObject], Policy[Any] | FaultyPolicy]:
+    """Give the function that reads objects of a policy kind; one that its parser refuses is told, and counts for nothing."""
+    parse, version = kinds.POLICY_PARSERS[kind.kind], kind.api_version
+
+    def read(wire: objects.CustomObject) -> Policy[Any] | FaultyPolicy:
+        meta = wire.metadata
+        metadata = {
+            "name": meta.name,
+            "namespace": meta.namespace,
+            "generation": meta.generation,
+            "uid": meta.uid,
+            "creationTimestamp": meta.creation_timestamp,
+            "annotations": meta.annotations or {},
+        }
+        try:
+            return parse({"apiVersion": version, "kind": kind.kind, "metadata": metadata, "spec": wire.spec or {}})
+        except InvalidInputError as error:
+            message = "; ".join(map(str, error.problems))
+            return FaultyPolicy(kind.kind, meta.namespace, meta.name, meta.generation or 0, message)
+
+    return read
 
 
 def _ours(annotations: Mapping[str, str]) -> dict[str, str]:

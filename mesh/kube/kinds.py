@@ -7,8 +7,9 @@ from typing import Any, Final, Generic, TypeVar
 from mesh.api import names
 from mesh.api.kinds import POLICY_KINDS
 from mesh.api.mesh_config import MESH_CONFIG
+from mesh.api.policy import Policy
 from mesh.kube import convert, objects
-from mesh.model.snapshot import EndpointSlice, Pod, Service
+from mesh.model.snapshot import EndpointSlice, FaultyPolicy, Pod, Service
 
 Wire = TypeVar("Wire")
 Value = TypeVar("Value")
@@ -18,7 +19,8 @@ Value = TypeVar("Value")
 class Kind(Generic[Wire, Value]):
     """One kind. ``prefix`` is the path of its API version; ``convert`` gives None for objects that do not matter.
 
-    Of a kind with ``metadata_only`` the API server is asked for nothing else.
+    Of a kind with ``metadata_only`` the API server is asked for nothing else. One that ``may_be_absent`` has a definition that
+    somebody may have taken away.
     """
 
     kind: str
@@ -27,6 +29,7 @@ class Kind(Generic[Wire, Value]):
     wire: type[Wire]
     convert: Callable[[Wire], Value | None]
     metadata_only: bool = False
+    may_be_absent: bool = False
 
     @property
     def api_version(self) -> str:
@@ -67,9 +70,16 @@ CONFIG_MAPS: Final = _kind("ConfigMap", "/api/v1", "configmaps", objects.ConfigM
 MESH_CONFIGS: Final[Kind[objects.CustomObject, dict[str, Any]]] = Kind(
     MESH_CONFIG.kind, f"/apis/{MESH_CONFIG.api_version}", MESH_CONFIG.plural, objects.CustomObject, convert.mesh_config
 )
-# Policies as the writer of their statuses sees them, by kind.
-POLICIES: Final = {
-    kind.kind: _kind(kind.kind, f"/apis/{kind.api_version}", kind.plural, objects.CustomObject) for kind in POLICY_KINDS
+POLICIES: Final[dict[str, Kind[objects.CustomObject, Policy[Any] | FaultyPolicy]]] = {
+    kind.kind: Kind(
+        kind.kind,
+        f"/apis/{kind.api_version}",
+        kind.plural,
+        objects.CustomObject,
+        convert.policy(kind),
+        may_be_absent=True,
+    )
+    for kind in POLICY_KINDS
 }
 CLUSTER_SPIFFE_IDS: Final = _kind(
     "ClusterSPIFFEID", f"/apis/{names.GROUP_SPIRE}/v1alpha1", "clusterspiffeids", objects.ClusterSpiffeIdObject

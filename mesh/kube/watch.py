@@ -28,6 +28,7 @@ PAGE_SIZE: Final = 500
 WATCH_SECONDS: Final = (240, 300)
 # Bookmarks come about every minute.
 SILENCE_SECONDS: Final = 90.0
+NOT_FOUND: Final = 404
 GONE: Final = 410
 
 
@@ -71,7 +72,8 @@ async def watch(
 ) -> AsyncIterator[Event[Value]]:
     """Follow all objects of *kind*, or those of one *namespace*, *name* or label selector; never ends, never raises.
 
-    The first event is a list.
+    The first event is a list. Of a kind that ``may_be_absent`` it is empty where the API server does not know the kind; once
+    there was a real list, a server that has lost the kind changes nothing.
     """
     waits = backoff or Backoff(0.2, 10.0)
     selectors = {
@@ -80,15 +82,19 @@ async def watch(
         if value
     }
     follower = _Follower(client, kind, kind.path(namespace), selectors, silence_seconds)
+    has_list = False
     while True:
         try:
             async for event in follower.follow():
                 waits.reset()
+                has_list = True
                 yield event
         except _Expired:
             follower.forget()
             log.info("watch expired", extra={"kind": kind.kind})
         except (ApiError, msgspec.MsgspecError) as error:
+            if kind.may_be_absent and not has_list and isinstance(error, ApiError) and error.status == NOT_FOUND:
+                yield Listed({})
             log.warning("watch failed", extra={"kind": kind.kind, "reason": str(error)})
             await waits.wait()
 

@@ -91,7 +91,8 @@ class Limit:
     ``microrequests`` per second fill each bucket: the policy's rate divided by its sources. ``burst`` requests above the
     rate are let in; those beyond ``delay`` of them wait (NO_DELAY: none waits). ``status`` answers the excess. ``ports`` are the pod's
     that it holds for, none for all http and grpc ones; ``matches`` narrow it, none for all requests. Without
-    ``sources`` it has one bucket, for all callers whom no other limit of the group names.
+    ``sources`` it has one bucket, for all callers whom no other limit of the group names. ``pods`` are those of the group
+    (``namespace/name``) that it holds for, none for all of them.
     """
 
     policy: str
@@ -102,3 +103,4 @@ class Limit:
     ports: tuple[int, ...] = ()
     sources: tuple[LimitSource, ...] = ()
     matches: tuple[HttpMatch, ...] = ()
+    pods: tuple[str, ...] = ()

@@ -6,10 +6,12 @@ that its part of the work need not be done again.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from mesh.api import names
 from mesh.api.mesh_config import AccessControlMode, LbMethod, LogFormat, LogLevel
 from mesh.api.mtls import MtlsMode
+from mesh.api.policy import Policy
 from mesh.model.sidecar_config import SERVER_FIRST_MS
 from mesh.model.topology import NO_HINTS, Hints
 
@@ -105,6 +107,17 @@ class EndpointSlice:
     endpoints: tuple[SliceEndpoint, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class FaultyPolicy:
+    """A policy that no parser takes, and why: it was stored before anybody judged it."""
+
+    kind: str
+    namespace: str
+    name: str
+    generation: int
+    message: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class NamespaceView:
     """Everything of one namespace, each kind in the order of names. Compared by identity: a changed one is another."""
@@ -115,6 +128,8 @@ class NamespaceView:
     pods: tuple[Pod, ...] = ()
     services: tuple[Service, ...] = ()
     slices: tuple[EndpointSlice, ...] = ()
+    policies: tuple[Policy[Any], ...] = ()
+    faulty: tuple[FaultyPolicy, ...] = ()
 
     @property
     def in_mesh(self) -> bool:
