@@ -62,7 +62,7 @@ class Watches:
             "watch pods": lambda: self._follow(kinds.PODS, index.pods.take),
             "watch services": lambda: self._follow(kinds.SERVICES, index.services.take),
             "watch endpoint slices": lambda: self._follow(kinds.ENDPOINT_SLICES, index.slices.take),
-            **{f"watch {kind.kind}s": self._following(kind) for kind in kinds.POLICIES.values()},
+            **{f"watch {kind.kind}s": self._following(kind) for kind in kinds.PARSED_POLICIES.values()},
             "watch MeshConfigs": lambda: self._follow(kinds.MESH_CONFIGS, configuration.take_mesh_config, namespace),
             "watch ConfigMap meshconfig": lambda: self._follow(
                 kinds.CONFIG_MAPS, configuration.take_config_map, namespace, names.MESHCONFIG_CONFIGMAP

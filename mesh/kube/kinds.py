@@ -70,7 +70,11 @@ CONFIG_MAPS: Final = _kind("ConfigMap", "/api/v1", "configmaps", objects.ConfigM
 MESH_CONFIGS: Final[Kind[objects.CustomObject, dict[str, Any]]] = Kind(
     MESH_CONFIG.kind, f"/apis/{MESH_CONFIG.api_version}", MESH_CONFIG.plural, objects.CustomObject, convert.mesh_config
 )
-POLICIES: Final[dict[str, Kind[objects.CustomObject, Policy[Any] | FaultyPolicy]]] = {
+# Policies as the writer of their statuses sees them, and as the compiler does, by kind.
+POLICIES: Final = {
+    kind.kind: _kind(kind.kind, f"/apis/{kind.api_version}", kind.plural, objects.CustomObject) for kind in POLICY_KINDS
+}
+PARSED_POLICIES: Final[dict[str, Kind[objects.CustomObject, Policy[Any] | FaultyPolicy]]] = {
     kind.kind: Kind(
         kind.kind,
         f"/apis/{kind.api_version}",

@@ -143,6 +143,7 @@ def _render_limit(limit: Limit, table: Numbers) -> dict[str, Any]:
         "ports": list(limit.ports),
         "sources": [[source.name, list(source.pods)] for source in limit.sources],
         "matches": [table[match] for match in limit.matches],
+        "pods": list(limit.pods),
     }
     named = {"policy": limit.policy, "microrequests": limit.microrequests}
     return named | {key: value for key, value in settings.items() if value}
@@ -160,6 +161,7 @@ def _parse_limit(item: object, table: Sequence[HttpMatch]) -> Limit:
         tuple(read_port(f"{place}.ports", port) for port in read_rows("ports", limit)),
         tuple(_parse_source(f"{place}.sources", row) for row in read_rows("sources", limit)),
         _numbered(f"{place}.matches", limit.get("matches", []), table),
+        tuple(read_text(f"{place}.pods", pod) for pod in read_rows("pods", limit)),
     )
 
 

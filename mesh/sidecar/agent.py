@@ -48,7 +48,9 @@ class Agent:
         self._has_identity = asyncio.Event()
         self._identity_trouble = "no answer from the workload API yet"
         initial = nginx_state.render_initial(settings.trust_domain, settings.mode).encode()
-        self._files = StateDirectory(settings.run_directory, initial, settings.node, settings.health_ports)
+        self._files = StateDirectory(
+            settings.run_directory, initial, settings.node, settings.health_ports, settings.pod
+        )
         self._nginx = Nginx(settings.nginx, settings.run_directory)
         self._bus = BusLink(settings.group, self._events.put_nowait, time.monotonic)
 

@@ -11,15 +11,16 @@ _MODES = {STATE_FILE: 0o644, SVID_FILE: 0o600, BUNDLE_FILE: 0o644}
 
 
 class StateDirectory:
-    """The files in *directory*, for a pod on *node*. Remembers the bytes of each file that NGINX took last."""
+    """The files in *directory*, for *pod* (``namespace/name``) on *node*. Remembers the bytes that NGINX took last."""
 
     def __init__(
-        self, directory: Path, initial: bytes, node: str = "", health_ports: frozenset[int] = frozenset()
+        self, directory: Path, initial: bytes, node: str = "", health_ports: frozenset[int] = frozenset(), pod: str = ""
     ) -> None:
         self._directory = directory
         self._initial = initial
         self._node = node
         self._health_ports = health_ports
+        self._pod = pod
         self._good = {name: self._read(name) for name in _MODES}
 
     def write(self, state: State) -> str:
@@ -30,7 +31,8 @@ class StateDirectory:
         wanted: dict[str, bytes] = {}
         if state.accepted:
             revision = str(state.accepted.revision)
-            document = nginx_state.render(state.accepted.config, revision, self._node, self._health_ports)
+            config = state.accepted.config
+            document = nginx_state.render(config, revision, self._node, self._health_ports, self._pod)
             wanted[STATE_FILE] = document.encode()
         elif self._good[STATE_FILE] is None:
             wanted[STATE_FILE] = self._initial

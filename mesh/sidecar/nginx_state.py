@@ -1,6 +1,7 @@
 """The document `state`: what NGINX must do, as text (docs/reference/nginx-state.md, version 1). Pure."""
 
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 
 from mesh.api.mtls import MtlsMode
 from mesh.model.sidecar_config import PodAddress, Protocol, ServicePort, SidecarConfig
@@ -17,12 +18,15 @@ def render_initial(trust_domain: str, mode: MtlsMode) -> str:
     return _document(NO_REVISION, [("trust_domain", trust_domain), ("mode", mode)])
 
 
-def render(config: SidecarConfig, revision: str, node: str = "", health_ports: Collection[int] = ()) -> str:
-    """Give the document for *config* on *node*. UDP is left out: it is not proxied by these listeners.
+def render(
+    config: SidecarConfig, revision: str, node: str = "", health_ports: Collection[int] = (), pod: str = ""
+) -> str:
+    """Give the document for *config* in *pod* (``namespace/name``) on *node*. UDP is left out: these listeners do not proxy it.
 
     *health_ports* are those that the kubelet's gRPC probes ask.
     """
-    return _document(revision, _rows(config, node, health_ports))
+    limits = tuple(limit for limit in config.limits if not limit.pods or pod in limit.pods)
+    return _document(revision, _rows(replace(config, limits=limits), node, health_ports))
 
 
 def revision_of(document: str) -> str:
@@ -52,10 +56,7 @@ def _rows(config: SidecarConfig, node: str, health_ports: Collection[int]) -> It
     proxied = [service for service in config.services if service.protocol != Protocol.UDP]
     yield from _services(proxied, identities, node, dict(config.node_zones).get(node, ""))
     yield from _pods(config, identities)
-    upstreams = {
-        (f"{service.namespace}/{service.service}", service.port): number for number, service in enumerate(proxied)
-    }
-    yield from policy_state.rows(config, proxied, upstreams, identities)
+    yield from policy_state.rows(config, proxied, identities)
 
 
 def _incoming(config: SidecarConfig, health_ports: Collection[int]) -> Iterator[Row]:

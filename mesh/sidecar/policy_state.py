@@ -1,6 +1,6 @@
 """The lines of traffic policies in the document `state` (docs/reference/nginx-state.md). Pure."""
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeVar
 
 from mesh.model.policy import NO_DELAY, Breaker, HttpMatch, Limit, Split, Target
@@ -9,22 +9,19 @@ from mesh.model.sidecar_config import PodAddress, ServicePort, SidecarConfig
 ANY: Final = "-"
 
 Row = tuple[object, ...]
-# Where calls of a Service's port go: (namespace/name, port) to the number of its upstream.
-Upstreams = Mapping[tuple[str, int], int]
 _Policy = tuple[str, str]
 _Value = TypeVar("_Value", bound=Hashable)
 
 _PLAIN: Final = frozenset(range(0x21, 0x7F)) - frozenset(b'"%\\')
 
 
-def rows(
-    config: SidecarConfig, proxied: Iterable[ServicePort], upstreams: Upstreams, identities: Mapping[str, int]
-) -> Iterator[Row]:
-    """Give the lines of all policies of *config*; *proxied* are the Services that have an upstream.
+def rows(config: SidecarConfig, proxied: Sequence[ServicePort], identities: Mapping[str, int]) -> Iterator[Row]:
+    """Give the lines of all policies of *config*; *proxied* are the Services that have an upstream, in their order.
 
     What leads to a Service that has none is left out: a share, a fallback, a headless Service.
     """
-    guarded = [(upstreams[_key(service)], service) for service in proxied]
+    guarded = list(enumerate(proxied))
+    upstreams = Upstreams(guarded)
     breakers = list(_that_open(guarded))
     policies = _numbered(_policies(guarded, breakers, config))
     matches = _numbered(_matches(guarded, config))
@@ -33,7 +30,7 @@ def rows(
         yield from _match(match, number)
     for upstream, service in guarded:
         for split in service.splits:
-            yield from _split(split, upstream, policies["split", split.policy], matches, upstreams)
+            yield from _split(split, upstream, service, policies["split", split.policy], matches, upstreams)
     yield from _breakers(breakers, policies, upstreams)
     yield from _headless(config.pods, upstreams)
     if config.access_enforced:
@@ -44,6 +41,31 @@ def rows(
         yield from _limit(limit, number, policies["limit", limit.policy], matches)
 
 
+class Upstreams:
+    """The upstreams of (``namespace/name``, port). A Service of two address families has one for each."""
+
+    def __init__(self, guarded: Iterable[tuple[int, ServicePort]]) -> None:
+        self._numbers: dict[tuple[str, int], list[tuple[bool, int]]] = {}
+        for number, service in guarded:
+            key = f"{service.namespace}/{service.service}", service.port
+            self._numbers.setdefault(key, []).append((_is_ipv6(service), number))
+
+    def find(self, place: tuple[str, int], root: ServicePort) -> int | None:
+        """The upstream of *place* for who called *root*: of the same family where there is one."""
+        found = self._numbers.get(place, [])
+        same = [number for is_ipv6, number in found if is_ipv6 == _is_ipv6(root)]
+        return next(iter((*same, *(number for _, number in found))), None)
+
+    def of_address(self, place: tuple[str, int]) -> int | None:
+        """The upstream of a headless Service, which has one."""
+        found = self._numbers.get(place, [])
+        return found[0][1] if found else None
+
+
+def _is_ipv6(service: ServicePort) -> bool:
+    return any(":" in address for address in service.addresses)
+
+
 def write_pattern(pattern: str) -> str:
     """Write a pattern so that it is one field of one line, whatever it holds; an empty one is any."""
     if pattern == ANY:
@@ -51,15 +73,11 @@ def write_pattern(pattern: str) -> str:
     return "".join(chr(byte) if byte in _PLAIN else f"%{byte:02X}" for byte in pattern.encode()) or ANY
 
 
-def _key(service: ServicePort) -> tuple[str, int]:
-    return f"{service.namespace}/{service.service}", service.port
-
-
-def _that_open(guarded: list[tuple[int, ServicePort]]) -> Iterator[tuple[int, Breaker]]:
+def _that_open(guarded: list[tuple[int, ServicePort]]) -> Iterator[tuple[int, ServicePort, Breaker]]:
     for upstream, service in guarded:
         breaker = service.breaker
         if breaker and breaker.errors and breaker.timeout_seconds:
-            yield upstream, breaker
+            yield upstream, service, breaker
 
 
 def _numbered(values: Iterable[_Value]) -> dict[_Value, int]:
@@ -68,11 +86,11 @@ def _numbered(values: Iterable[_Value]) -> dict[_Value, int]:
 
 
 def _policies(
-    guarded: list[tuple[int, ServicePort]], breakers: list[tuple[int, Breaker]], config: SidecarConfig
+    guarded: list[tuple[int, ServicePort]], breakers: list[tuple[int, ServicePort, Breaker]], config: SidecarConfig
 ) -> Iterator[_Policy]:
     for _, service in guarded:
         yield from (("split", split.policy) for split in service.splits)
-    yield from (("breaker", breaker.policy) for _, breaker in breakers)
+    yield from (("breaker", breaker.policy) for _, _, breaker in breakers)
     yield from (("target", target.policy) for target in config.targets)
     yield from (("limit", limit.policy) for limit in config.limits)
 
@@ -90,33 +108,40 @@ def _match(match: HttpMatch, number: int) -> Iterator[Row]:
 
 
 def _split(
-    split: Split, upstream: int, policy: int, matches: Mapping[HttpMatch, int], upstreams: Upstreams
+    split: Split,
+    upstream: int,
+    root: ServicePort,
+    policy: int,
+    matches: Mapping[HttpMatch, int],
+    upstreams: Upstreams,
 ) -> Iterator[Row]:
     yield "split", upstream, policy, "some" if split.matches else "all"
     yield from (("split_match", matches[match]) for match in split.matches)
     for share in split.shares:
-        backend = upstreams.get((share.service, share.port))
+        backend = upstreams.find((share.service, share.port), root)
         if backend is not None:
             yield "share", backend, share.weight
 
 
 def _breakers(
-    breakers: list[tuple[int, Breaker]], policies: Mapping[_Policy, int], upstreams: Upstreams
+    breakers: list[tuple[int, ServicePort, Breaker]], policies: Mapping[_Policy, int], upstreams: Upstreams
 ) -> Iterator[Row]:
-    numbers = _numbered(breaker for _, breaker in breakers)
-    for breaker, number in numbers.items():
-        fallback = upstreams.get(breaker.fallback) if breaker.fallback else None
+    numbers = _numbered((breaker, _is_ipv6(service)) for _, service, breaker in breakers)
+    roots = {(breaker, _is_ipv6(service)): service for _, service, breaker in breakers}
+    for key, number in numbers.items():
+        breaker = key[0]
+        fallback = upstreams.find(breaker.fallback, roots[key]) if breaker.fallback else None
         policy = policies["breaker", breaker.policy]
         milliseconds = breaker.timeout_seconds * 1000
         yield "breaker", number, policy, breaker.errors, milliseconds, ANY if fallback is None else fallback
-    yield from (("guard", upstream, numbers[breaker]) for upstream, breaker in breakers)
+    yield from (("guard", upstream, numbers[breaker, _is_ipv6(service)]) for upstream, service, breaker in breakers)
 
 
 def _headless(pods: Iterable[PodAddress], upstreams: Upstreams) -> Iterator[Row]:
     told: set[tuple[str, int]] = set()
     for pod in pods:
         for port, service, service_port in pod.headless:
-            upstream = upstreams.get((service, service_port))
+            upstream = upstreams.of_address((service, service_port))
             # A place belongs to one Service: of several, the first in the compiler's order.
             if upstream is not None and (pod.address, port) not in told:
                 told.add((pod.address, port))

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mesh.api.kinds import POLICY_KINDS
 from mesh.compiler.assemble import Compiler
 from mesh.controller.index import Index
 from mesh.kube.objects import Meta, NamespaceObject
@@ -59,6 +60,8 @@ def list_all(index: Index, items: Sequence[Object]) -> None:
     index.slices.take(
         Listed({Key(item.namespace, item.name): item for item in items if isinstance(item, EndpointSlice)})
     )
+    for table in index.policies.values():
+        table.take(Listed({}))
 
 
 def documents(snapshot: Snapshot) -> object:
@@ -116,9 +119,10 @@ def test_the_same_event_again_is_no_change(cluster: Snapshot) -> None:
 def test_a_snapshot_is_complete_only_after_every_list() -> None:
     """What is missing is named; nothing may be compiled before."""
     index = Index(lambda: None)
-    assert index.missing() == "namespaces, nodes, pods, services, endpointslices"
+    policies = ", ".join(kind.kind for kind in POLICY_KINDS)
+    assert index.missing() == f"namespaces, nodes, pods, services, endpointslices, {policies}"
     empty: Event[Pod] = Listed({})
     index.pods.take(empty)
-    assert index.missing() == "namespaces, nodes, services, endpointslices"
+    assert index.missing() == f"namespaces, nodes, services, endpointslices, {policies}"
     list_all(index, [])
     assert index.missing() == ""
