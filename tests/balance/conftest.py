@@ -1,4 +1,4 @@
-"""The compiled balancer, made once."""
+"""The compiled balancer, splits and circuits, made once."""
 
 import ctypes
 from collections.abc import Callable
@@ -6,14 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.balance import directions as directing
 from tests.balance.balancer import Balancer, compiled
+from tests.balance.directions import Directions
 from tests.nginx import source
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The first test to run makes the sources: only the tests themselves are timed."""
     for item in items:
-        if "library" in getattr(item, "fixturenames", ()):
+        if {"library", "directing_library"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.timeout(120, func_only=True))
 
 
@@ -31,3 +33,15 @@ def balancer(library: ctypes.CDLL) -> Callable[..., Balancer]:
         return Balancer(library, method, count, seed)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def directing_library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    directory: Path = tmp_path_factory.mktemp("directions")
+    return directing.compiled(source.ensure(), directory)
+
+
+@pytest.fixture
+def directions(directing_library: ctypes.CDLL) -> Directions:
+    """Calls of Services; circuits begin closed."""
+    return Directions(directing_library)

@@ -10,7 +10,7 @@ from cryptography.x509.oid import NameOID
 
 from mesh.api.mesh_config import LbMethod
 from mesh.spiffe.certificate import pem
-from tests.nginx.documents import Document, To
+from tests.nginx.documents import Document, Match, To
 
 ID = "spiffe://example.org/ns/shop/sa/server"
 _DAY = dt.datetime(2026, 11, 21, tzinfo=dt.UTC)
@@ -29,6 +29,12 @@ def documents() -> list[bytes]:
     for number, method in enumerate(LbMethod):
         endpoints = [To(f"10.0.{number}.{host}", 8080, ID if host % 2 else "", "shop/server-0") for host in range(3)]
         full.service(f"shop/server-{number}", f"10.96.0.{number}", 80, endpoints, lb=method)
+    full.split(
+        0, "shop/ab", [(1, 1)], [Match("^/a", "GET,PUT", (("x-version", "2"), ("x-any", "-"))), Match("%5C.js$")]
+    )
+    full.split(0, "shop/weights", [(0, 90), (2, 10), (3, 0)]).split(2, "shop/nested", [(3, 4_000)])
+    full.breaker([0], "shop/breaker", 3, 30_000, 4).breaker([2, 3], "shop/other", 1000, 1)
+    full.headless("10.0.0.1", 8080, 0)
     full.pod(To("10.0.0.1", 8080, ID, "shop/server-0")).pod(To("fd00::1", 9090, f"{ID}-2"), "grpc")
     rest = Document(mode="permissive", revision="-").service("a/b", "fd00:10::1", 443, [], protocol="tcp").render()
     lines = "request\t0\t500\t2\tidempotent\ninjected\t10.0.0.7\nunknown\tline\n"

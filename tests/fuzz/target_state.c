@@ -7,6 +7,7 @@
 
 #include "fuzz.h"
 #include "ngx_mesh_peer.h"
+#include "ngx_mesh_split.h"
 #include "ngx_mesh_table.h"
 
 
@@ -17,7 +18,17 @@ target_usable(ngx_mesh_endpoint_t *endpoint, void *data)
 }
 
 
-/* every route leads to an upstream of this table, which can be balanced */
+static ngx_uint_t
+target_fits(ngx_mesh_split_t *split, void *data)
+{
+    return split->nmatches != 1;
+}
+
+
+/*
+ * Every route leads to an upstream of this table, which can be balanced, and
+ * which is answered for by one of this table
+ */
 
 static void
 target_use(ngx_mesh_table_t *t)
@@ -25,6 +36,7 @@ target_use(ngx_mesh_table_t *t)
     ngx_uint_t            i;
     ngx_mesh_route_t     *r;
     ngx_mesh_endpoint_t  *e;
+    ngx_mesh_direction_t  way;
 
     for (i = 0; i < t->nroutes; i++) {
 
@@ -38,6 +50,14 @@ target_use(ngx_mesh_table_t *t)
 
         fuzz_must((e == NULL) == (r->upstream->nendpoints == 0));
         fuzz_must(e == NULL || e->peer != NULL);
+
+        fuzz_must(ngx_mesh_direct(&way, r->upstream, target_fits, NULL)
+                  == NGX_OK);
+        fuzz_must(way.upstream >= t->upstreams);
+        fuzz_must(way.upstream < t->upstreams + t->nupstreams);
+        fuzz_must(way.upstream == r->upstream || way.upstream->nendpoints);
+
+        ngx_mesh_directed_error(&way);
     }
 }
 

@@ -19,6 +19,7 @@ def whole(body: str, head: str = HEAD) -> str:
     return f"{head}{body}end\t{head.count(chr(10)) + body.count(chr(10))}\n"
 
 
+SPLIT = UPSTREAM + "policy\t0\tsplit\ta/split\npolicy\t1\tbreaker\ta/breaker\n"
 MALFORMED = {
     "empty": ("", "end line"),
     "cut short": (HEAD, "end line"),
@@ -77,6 +78,20 @@ MALFORMED = {
     "route to unknown": (whole(UPSTREAM + "route\t10.0.0.1\t80\t1\n"), "upstream"),
     "route twice": (whole(UPSTREAM + "route\t10.0.0.1\t80\t0\n" * 2), "once"),
     "pod without identity": (whole(IDENTITY + "pod\t10.0.0.1\t80\thttp\t-\n"), "identity"),
+    "split of an unknown upstream": (whole(SPLIT + "split\t1\t0\tall\n"), "upstream"),
+    "split of an unknown policy": (whole(SPLIT + "split\t0\t2\tall\n"), "policy"),
+    "split of another kind of policy": (whole(SPLIT + "split\t0\t1\tall\n"), "policy"),
+    "split of neither": (whole(SPLIT + "split\t0\t0\tfew\n"), "all, some"),
+    "share before split": (whole(SPLIT + "share\t0\t1\n"), "split line above"),
+    "share weight": (whole(SPLIT + "split\t0\t0\tall\nshare\t0\t-1\n"), "weight"),
+    "split match before split": (whole(SPLIT + "split_match\t0\n"), "split line above"),
+    "split match unknown": (whole(SPLIT + "split\t0\t0\tsome\nsplit_match\t0\n"), "match"),
+    "breaker out of order": (whole(SPLIT + "breaker\t1\t1\t1\t1\t-\n"), "breaker"),
+    "breaker of too many errors": (whole(SPLIT + "breaker\t0\t1\t1001\t1\t-\n"), "0..1000"),
+    "breaker fallback": (whole(SPLIT + "breaker\t0\t1\t1\t1\t7\n"), "upstream"),
+    "guard unknown": (whole(SPLIT + "guard\t0\t0\n"), "breaker"),
+    "guard twice": (whole(SPLIT + "breaker\t0\t1\t1\t1\t-\n" + "guard\t0\t0\n" * 2), "one line for each"),
+    "headless upstream": (whole(SPLIT + "headless\t10.0.0.1\t80\t1\n"), "upstream"),
     "pod twice": (whole(IDENTITY + "pod\t10.0.0.1\t80\thttp\t0\n" * 2), "once"),
 }
 
@@ -112,7 +127,7 @@ def test_every_truncation_is_refused(pair: Pair) -> None:
 def test_unknown_lines_fields_and_settings_are_ignored(pair: Pair) -> None:
     """A newer agent may say more than this NGINX knows; a pod gives way to a route for the same place."""
     body = (
-        f"{IDENTITY}split\twhatever\nset\tnew_setting\t1\n"
+        f"{IDENTITY}novelty\twhatever\nset\tnew_setting\t1\n"
         f"pod\t10.0.0.9\t80\thttp\t0\ta/pod-0\tmore\n{UPSTREAM}"
         "endpoint\t0\t10.0.0.1\t80\t-\t-\tzone-a\nroute\t10.0.0.9\t80\t0\tmore\n"
     )

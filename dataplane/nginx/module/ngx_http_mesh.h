@@ -11,6 +11,7 @@
 #include "ngx_mesh.h"
 #include "ngx_mesh_identity.h"
 #include "ngx_mesh_peer.h"
+#include "ngx_mesh_split.h"
 #include "ngx_mesh_table.h"
 #include "ngx_mesh_text.h"
 #include <ngx_http.h>
@@ -46,7 +47,9 @@ typedef struct {
     ngx_mesh_addr_t           dst;           /* original destination */
 
     ngx_mesh_table_t         *table;         /* held */
-    ngx_mesh_upstream_t      *upstream;
+    ngx_mesh_upstream_t      *upstream;      /* who answers */
+    ngx_mesh_upstream_t      *terms;         /* whose time-out, retries */
+    ngx_mesh_direction_t     *way;           /* NULL: no policy on it */
     ngx_mesh_upstream_t       single;        /* of "one" */
     ngx_mesh_endpoint_t       one;           /* dst itself */
 
@@ -97,6 +100,13 @@ ngx_int_t ngx_http_mesh_single(ngx_http_mesh_ctx_t *ctx);
 
 /* ngx_http_mesh_match.c */
 ngx_int_t ngx_http_mesh_match(ngx_http_request_t *r, ngx_mesh_match_t *m);
+
+/* ngx_http_mesh_circuit.c */
+void ngx_http_mesh_circuit_ended(ngx_http_mesh_ctx_t *ctx);
+void ngx_http_mesh_circuits_status(ngx_mesh_text_t *t,
+    ngx_mesh_table_t *table);
+void ngx_http_mesh_circuits_metric(ngx_mesh_text_t *t,
+    ngx_mesh_table_t *table);
 
 /* ngx_http_mesh_syntax.c */
 ngx_int_t ngx_http_mesh_check_syntax(ngx_http_request_t *r,

@@ -166,7 +166,7 @@ ngx_http_mesh_status_endpoints(ngx_mesh_text_t *t, ngx_mesh_table_t *table)
         }
     }
 
-    ngx_mesh_text(t, "]}\n");
+    ngx_mesh_text(t, "]");
 }
 
 
@@ -220,6 +220,8 @@ ngx_http_mesh_send_status(ngx_http_request_t *r)
     }
 
     ngx_http_mesh_status_endpoints(&t, table);
+    ngx_http_mesh_circuits_status(&t, table);
+    ngx_mesh_text(&t, "}\n");
 
     return ngx_http_mesh_send(r, NGX_HTTP_OK, &type, &t);
 }

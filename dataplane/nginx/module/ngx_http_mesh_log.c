@@ -139,6 +139,10 @@ ngx_http_mesh_log_handler(ngx_http_request_t *r)
             ngx_http_mesh_count_call(ctx);
         }
 
+        if (ctx->way) {
+            ngx_http_mesh_circuit_ended(ctx);
+        }
+
         if (ctx->conf || ctx->timedout) {
             ngx_http_mesh_retry_ended(ctx);
         }

@@ -192,6 +192,10 @@ ngx_http_mesh_metrics_handler(ngx_http_request_t *r)
     ngx_http_mesh_family(&t, c, NGX_MESH_FAMILY_TIMEOUTS,
                          "nginx_mesh_request_timeouts_total",
                          "Requests that took longer than they may.");
+    ngx_http_mesh_family(&t, c, NGX_MESH_FAMILY_CIRCUITS,
+                         "nginx_mesh_circuit_opened_total",
+                         "Times that a circuit opened, by policy.");
+    ngx_http_mesh_circuits_metric(&t, ngx_mesh.table);
     ngx_http_mesh_state(&t, c);
 
     return ngx_http_mesh_send(r, NGX_HTTP_OK, &type, &t);

@@ -27,6 +27,56 @@ ngx_http_mesh_single(ngx_http_mesh_ctx_t *ctx)
     ctx->single.nendpoints = 1;
 
     ctx->upstream = &ctx->single;
+    ctx->terms = &ctx->single;
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_mesh_fits(ngx_mesh_split_t *split, void *data)
+{
+    ngx_http_mesh_ctx_t  *ctx = data;
+
+    ngx_uint_t  i;
+
+    for (i = 0; i < split->nmatches; i++) {
+        if (ngx_http_mesh_match(ctx->request, split->matches[i]) == NGX_OK) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* by the splits of what was called, and by the circuits that guard it */
+
+static ngx_int_t
+ngx_http_mesh_direct(ngx_http_mesh_ctx_t *ctx, ngx_mesh_upstream_t *root)
+{
+    ctx->upstream = root;
+    ctx->terms = root;
+
+    if (root->splits == NULL && root->breaker == NULL) {
+        return NGX_OK;
+    }
+
+    ctx->way = ngx_palloc(ctx->request->pool, sizeof(ngx_mesh_direction_t));
+    if (ctx->way == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ngx_mesh_direct(ctx->way, root, ngx_http_mesh_fits, ctx) != NGX_OK) {
+        return ngx_http_mesh_refuse(ctx, "circuit_open",
+                                    NGX_HTTP_SERVICE_UNAVAILABLE);
+    }
+
+    ctx->upstream = ctx->way->upstream;
+
+    if (ctx->upstream->request) {
+        ctx->terms = ctx->upstream;
+    }
 
     return NGX_OK;
 }
@@ -35,6 +85,7 @@ ngx_http_mesh_single(ngx_http_mesh_ctx_t *ctx)
 ngx_int_t
 ngx_http_mesh_outgoing(ngx_http_mesh_ctx_t *ctx)
 {
+    ngx_int_t            rc;
     ngx_mesh_route_t    *route;
     ngx_http_request_t  *r;
 
@@ -56,7 +107,11 @@ ngx_http_mesh_outgoing(ngx_http_mesh_ctx_t *ctx)
         }
 
     } else if (route && route->upstream->protocol == ctx->protocol) {
-        ctx->upstream = route->upstream;
+        rc = ngx_http_mesh_direct(ctx, route->upstream);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
 
     } else if (ctx->table->mode == NGX_MESH_STRICT
                && !ngx_mesh_addr_same_host(&ctx->dst, r->connection->sockaddr))
@@ -69,6 +124,11 @@ ngx_http_mesh_outgoing(ngx_http_mesh_ctx_t *ctx)
     }
 
     if (ctx->upstream->nendpoints == 0) {
+
+        if (ctx->way) {
+            ngx_mesh_directed_error(ctx->way);
+        }
+
         return ngx_http_mesh_refuse(ctx, "no_endpoint",
                                     NGX_HTTP_SERVICE_UNAVAILABLE);
     }

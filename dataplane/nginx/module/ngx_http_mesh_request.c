@@ -28,7 +28,7 @@ ngx_http_mesh_request_timer(ngx_http_mesh_ctx_t *ctx)
     ctx->timer->data = ctx;
     ctx->timer->log = r->connection->log;
 
-    ngx_add_timer(ctx->timer, ctx->upstream->timeout);
+    ngx_add_timer(ctx->timer, ctx->terms->timeout);
 
     return NGX_OK;
 }
@@ -70,7 +70,7 @@ ngx_http_mesh_request_timeout(ngx_event_t *ev)
     ctx->timedout = 1;
 
     ngx_log_error(NGX_LOG_INFO, c->log, 0, "mesh: request timed out after "
-                  "%M ms", ctx->upstream->timeout);
+                  "%M ms", ctx->terms->timeout);
 
     if (u == NULL) {
         ngx_http_finalize_request(r, NGX_HTTP_GATEWAY_TIME_OUT);
@@ -93,8 +93,8 @@ ngx_http_mesh_request_keeps_body(ngx_http_mesh_ctx_t *ctx)
 
     r = ctx->request;
 
-    if (ctx->upstream->retries == 0 || r->headers_in.content_length_n <= 0
-        || (!ctx->upstream->retry_any
+    if (ctx->terms->retries == 0 || r->headers_in.content_length_n <= 0
+        || (!ctx->terms->retry_any
             && (r->method & (NGX_HTTP_POST|NGX_HTTP_LOCK|NGX_HTTP_PATCH))))
     {
         return 0;
@@ -117,7 +117,7 @@ ngx_http_mesh_request_begin(ngx_http_mesh_ctx_t *ctx)
 
     r = ctx->request;
 
-    if (ctx->upstream->timeout && ngx_http_mesh_request_timer(ctx) != NGX_OK) {
+    if (ctx->terms->timeout && ngx_http_mesh_request_timer(ctx) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 

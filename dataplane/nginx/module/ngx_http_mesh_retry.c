@@ -28,7 +28,7 @@ ngx_http_mesh_retry_init(ngx_http_mesh_ctx_t *ctx)
 
     u = ctx->request->upstream;
 
-    if (ctx->upstream->retries == 0) {
+    if (ctx->terms->retries == 0) {
         return NGX_OK;
     }
 
@@ -44,13 +44,13 @@ ngx_http_mesh_retry_init(ngx_http_mesh_ctx_t *ctx)
                                 |NGX_HTTP_MESH_RETRY_ANSWERS;
     ctx->conf->next_upstream_timeout = 0;
 
-    if (ctx->upstream->retry_any) {
+    if (ctx->terms->retry_any) {
         ctx->conf->next_upstream |= NGX_HTTP_UPSTREAM_FT_NON_IDEMPOTENT;
     }
 
     u->conf = ctx->conf;
-    u->peer.tries = ngx_max(u->peer.tries, ctx->upstream->retries + 1);
-    ctx->retries = ctx->upstream->retries;
+    u->peer.tries = ngx_max(u->peer.tries, ctx->terms->retries + 1);
+    ctx->retries = ctx->terms->retries;
 
     return NGX_OK;
 }
@@ -123,7 +123,7 @@ ngx_http_mesh_retry_failed(ngx_http_mesh_ctx_t *ctx)
         return;
     }
 
-    if (!ctx->upstream->retry_any && !ngx_http_mesh_retry_is_idempotent(r)) {
+    if (!ctx->terms->retry_any && !ngx_http_mesh_retry_is_idempotent(r)) {
         return;
     }
 
@@ -196,7 +196,7 @@ ngx_http_mesh_retry_missed(ngx_http_mesh_ctx_t *ctx)
 
     r = ctx->request;
 
-    if (!ctx->upstream->retry_any && !ngx_http_mesh_retry_is_idempotent(r)) {
+    if (!ctx->terms->retry_any && !ngx_http_mesh_retry_is_idempotent(r)) {
         return "not_idempotent";
     }
 

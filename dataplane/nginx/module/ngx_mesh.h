@@ -58,6 +58,9 @@ typedef struct {
 typedef struct ngx_mesh_table_s     ngx_mesh_table_t;
 typedef struct ngx_mesh_upstream_s  ngx_mesh_upstream_t;
 typedef struct ngx_mesh_endpoint_s  ngx_mesh_endpoint_t;
+typedef struct ngx_mesh_split_s     ngx_mesh_split_t;
+typedef struct ngx_mesh_share_s     ngx_mesh_share_t;
+typedef struct ngx_mesh_breaker_s   ngx_mesh_breaker_t;
 typedef struct ngx_mesh_peer_s      ngx_mesh_peer_t;
 typedef struct ngx_mesh_svid_s      ngx_mesh_svid_t;
 typedef struct ngx_mesh_bundle_s    ngx_mesh_bundle_t;

@@ -40,7 +40,8 @@ typedef enum {
     NGX_MESH_FAMILY_TCP_OUTGOING,
     NGX_MESH_FAMILY_TCP_INCOMING,
     NGX_MESH_FAMILY_RETRIES,
-    NGX_MESH_FAMILY_TIMEOUTS
+    NGX_MESH_FAMILY_TIMEOUTS,
+    NGX_MESH_FAMILY_CIRCUITS                 /* times that one opened */
 } ngx_mesh_family_e;
 
 

@@ -8,6 +8,7 @@
 
 
 #include "ngx_mesh.h"
+#include "ngx_mesh_circuit.h"
 #include "ngx_mesh_counters.h"
 #include "ngx_mesh_identity.h"
 #include "ngx_mesh_peer.h"
@@ -101,6 +102,10 @@ ngx_mesh_init_module(ngx_cycle_t *cycle)
     ngx_mesh.directory = conf->directory;
 
     if (ngx_mesh_tls_init(cycle->log) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_mesh_circuits_map(cycle->log) != NGX_OK) {
         return NGX_ERROR;
     }
 

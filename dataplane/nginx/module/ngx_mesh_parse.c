@@ -52,6 +52,17 @@ static ngx_mesh_kind_t  ngx_mesh_kinds[] = {
       ngx_mesh_counted(matches) },
     { ngx_string("header"), 4, ngx_mesh_parse_header,
       ngx_mesh_counted(headers) },
+    { ngx_string("split"), 4, ngx_mesh_parse_split,
+      ngx_mesh_counted(splits) },
+    { ngx_string("split_match"), 2, ngx_mesh_parse_split_match,
+      ngx_mesh_counted(split_matches) },
+    { ngx_string("share"), 3, ngx_mesh_parse_share,
+      ngx_mesh_counted(shares) },
+    { ngx_string("breaker"), 6, ngx_mesh_parse_breaker,
+      ngx_mesh_counted(breakers) },
+    { ngx_string("guard"), 3, ngx_mesh_parse_guard, 0 },
+    { ngx_string("headless"), 4, ngx_mesh_parse_headless,
+      ngx_mesh_counted(headless) },
     { ngx_string("end"), 2, ngx_mesh_parse_end, 0 },
     { ngx_null_string, 0, NULL, 0 }
 };
@@ -150,6 +161,10 @@ ngx_mesh_parse_allocate(ngx_mesh_parser_t *p)
         || p->pod_routes == NULL || t->policies == NULL
         || t->matches == NULL)
     {
+        return NGX_ERROR;
+    }
+
+    if (ngx_mesh_parse_split_allocate(p) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -271,7 +286,13 @@ ngx_mesh_parse_document(ngx_mesh_parser_t *p, ngx_str_t *document)
 
     ngx_mesh_injected_sort(p->table);
 
-    return ngx_mesh_parse_pod_routes(p);
+    if (ngx_mesh_parse_pod_routes(p) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_mesh_parse_headless_pods(p);
+
+    return NGX_OK;
 }
 
 

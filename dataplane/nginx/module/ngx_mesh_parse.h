@@ -22,6 +22,11 @@ typedef struct {
     ngx_uint_t                policies;
     ngx_uint_t                matches;
     ngx_uint_t                headers;
+    ngx_uint_t                splits;
+    ngx_uint_t                split_matches;
+    ngx_uint_t                shares;
+    ngx_uint_t                breakers;
+    ngx_uint_t                headless;
 } ngx_mesh_counts_t;
 
 
@@ -32,6 +37,8 @@ typedef struct {
     ngx_uint_t                npods;         /* read so far */
     ngx_mesh_route_t         *pod_routes;
     ngx_mesh_regexes_t       *regexes;       /* NULL: none yet */
+    ngx_mesh_route_t         *headless;
+    ngx_uint_t                nheadless;     /* read so far */
     ngx_uint_t                settings;      /* bit per setting seen */
     unsigned                  mode:1;
     unsigned                  end:1;
@@ -59,6 +66,16 @@ ngx_int_t ngx_mesh_parse_match(ngx_mesh_parser_t *p);
 ngx_int_t ngx_mesh_parse_match_number(ngx_mesh_parser_t *p, ngx_uint_t i,
     ngx_mesh_match_t **match);
 ngx_int_t ngx_mesh_parse_header(ngx_mesh_parser_t *p);
+
+/* ngx_mesh_parse_split.c */
+ngx_int_t ngx_mesh_parse_split_allocate(ngx_mesh_parser_t *p);
+ngx_int_t ngx_mesh_parse_split(ngx_mesh_parser_t *p);
+ngx_int_t ngx_mesh_parse_split_match(ngx_mesh_parser_t *p);
+ngx_int_t ngx_mesh_parse_share(ngx_mesh_parser_t *p);
+ngx_int_t ngx_mesh_parse_breaker(ngx_mesh_parser_t *p);
+ngx_int_t ngx_mesh_parse_guard(ngx_mesh_parser_t *p);
+ngx_int_t ngx_mesh_parse_headless(ngx_mesh_parser_t *p);
+void ngx_mesh_parse_headless_pods(ngx_mesh_parser_t *p);
 
 
 #endif /* _NGX_MESH_PARSE_H_INCLUDED_ */

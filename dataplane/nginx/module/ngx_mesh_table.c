@@ -7,6 +7,7 @@
 
 #include "ngx_mesh_table.h"
 #include "ngx_mesh_peer.h"
+#include "ngx_mesh_split.h"
 
 
 static ngx_uint_t
@@ -109,6 +110,9 @@ ngx_mesh_table_link(ngx_mesh_table_t *t)
     for (i = 0; i < t->nendpoints; i++) {
         t->endpoints[i].peer->mark = ngx_mesh.mark;
     }
+
+    ngx_mesh_split_link(t);
+    ngx_mesh_circuits_link(t);
 
     for (i = 0; i < t->nupstreams; i++) {
         if (t->upstreams[i].nendpoints) {

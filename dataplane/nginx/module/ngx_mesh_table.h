@@ -57,6 +57,12 @@ struct ngx_mesh_upstream_s {
     ngx_uint_t                retries;
     ngx_uint_t                retry_any;     /* unsigned :1 */
     ngx_uint_t                request;       /* unsigned :1, line seen */
+
+    /* a pod has those of the headless Service that it is called as */
+
+    ngx_mesh_split_t         *splits;        /* in the order of trial */
+    ngx_mesh_split_t         *last_split;
+    ngx_mesh_breaker_t       *breaker;       /* NULL: none */
 };
 
 
@@ -127,6 +133,16 @@ struct ngx_mesh_table_s {
 
     ngx_mesh_match_t         *matches;
     ngx_uint_t                nmatches;
+
+    ngx_mesh_split_t         *splits;
+    ngx_uint_t                nsplits;
+    ngx_mesh_match_t        **split_matches;
+    ngx_uint_t                nsplit_matches;
+    ngx_mesh_share_t         *shares;
+    ngx_uint_t                nshares;
+
+    ngx_mesh_breaker_t       *breakers;
+    ngx_uint_t                nbreakers;
 
     uint32_t                 *index;         /* open addressing, n + 1 */
     ngx_uint_t                mask;

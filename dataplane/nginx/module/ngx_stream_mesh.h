@@ -12,6 +12,7 @@
 #include "ngx_mesh_counters.h"
 #include "ngx_mesh_identity.h"
 #include "ngx_mesh_peer.h"
+#include "ngx_mesh_split.h"
 #include "ngx_mesh_table.h"
 #include <ngx_stream.h>
 
@@ -34,7 +35,8 @@ typedef struct {
     ngx_event_t               silence;       /* ends the look at the bytes */
 
     ngx_mesh_table_t         *table;         /* held until connected */
-    ngx_mesh_upstream_t      *upstream;
+    ngx_mesh_upstream_t      *upstream;      /* who answers */
+    ngx_mesh_direction_t     *way;           /* NULL: no policy on it */
     ngx_mesh_upstream_t       single;        /* of "one" */
     ngx_mesh_endpoint_t       one;           /* dst itself */
 
@@ -82,6 +84,7 @@ ngx_int_t ngx_stream_mesh_peek(ngx_stream_mesh_ctx_t *ctx);
 
 /* ngx_stream_mesh_choose.c */
 void ngx_stream_mesh_choose_outgoing(ngx_stream_mesh_ctx_t *ctx);
+void ngx_stream_mesh_failed(ngx_stream_mesh_ctx_t *ctx);
 ngx_int_t ngx_stream_mesh_single(ngx_stream_mesh_ctx_t *ctx);
 ngx_int_t ngx_stream_mesh_choose(ngx_stream_mesh_ctx_t *ctx);
 ngx_mesh_peer_t *ngx_stream_mesh_hold_peer(ngx_stream_mesh_ctx_t *ctx);

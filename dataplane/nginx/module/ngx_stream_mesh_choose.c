@@ -103,16 +103,48 @@ ngx_stream_mesh_single(ngx_stream_mesh_ctx_t *ctx)
 }
 
 
+/* by the splits of what was called, and by the circuits that guard it */
+
+static ngx_int_t
+ngx_stream_mesh_direct(ngx_stream_mesh_ctx_t *ctx, ngx_mesh_upstream_t *root)
+{
+    ctx->upstream = root;
+
+    if (root->splits == NULL && root->breaker == NULL) {
+        return NGX_OK;
+    }
+
+    ctx->way = ngx_palloc(ctx->connection->pool,
+                          sizeof(ngx_mesh_direction_t));
+    if (ctx->way == NULL) {
+        return NGX_OK;
+    }
+
+    if (ngx_mesh_direct(ctx->way, root, NULL, NULL) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    ctx->upstream = ctx->way->upstream;
+
+    return NGX_OK;
+}
+
+
 static const char *
 ngx_stream_mesh_refusal(ngx_stream_mesh_ctx_t *ctx)
 {
-    ctx->upstream = ctx->verdict.upstream;
+    if (ctx->verdict.upstream == NULL) {
 
-    if (ctx->upstream == NULL && ngx_stream_mesh_single(ctx) != NGX_OK) {
-        return "no_endpoint";
+        if (ngx_stream_mesh_single(ctx) != NGX_OK) {
+            return "no_endpoint";
+        }
+
+    } else if (ngx_stream_mesh_direct(ctx, ctx->verdict.upstream) != NGX_OK) {
+        return "circuit_open";
     }
 
     if (ctx->upstream->nendpoints == 0) {
+        ngx_stream_mesh_failed(ctx);
         return "no_endpoint";
     }
 
@@ -125,6 +157,17 @@ ngx_stream_mesh_refusal(ngx_stream_mesh_ctx_t *ctx)
     }
 
     return NULL;
+}
+
+
+/* no endpoint took the connection, or the one that did served nobody */
+
+void
+ngx_stream_mesh_failed(ngx_stream_mesh_ctx_t *ctx)
+{
+    if (ctx->way) {
+        ngx_mesh_directed_error(ctx->way);
+    }
 }
 
 

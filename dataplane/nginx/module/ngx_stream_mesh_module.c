@@ -92,6 +92,10 @@ ngx_stream_mesh_closed(void *data)
         ngx_del_timer(&ctx->silence);
     }
 
+    if (ctx->nheld && !ctx->connected) {
+        ngx_stream_mesh_failed(ctx);
+    }
+
     while (ctx->nheld) {
         ngx_mesh_peer_release(ctx->held[--ctx->nheld]);
     }

@@ -162,6 +162,7 @@ ngx_stream_mesh_recv_upstream(ngx_connection_t *c, u_char *buf, size_t size)
 
         if (!ctx->answered && ctx->direction == NGX_MESH_OUTGOING) {
             ngx_mesh_peer_fail(ctx->peer);
+            ngx_stream_mesh_failed(ctx);
         }
 
         ngx_stream_mesh_abort(s->connection);
