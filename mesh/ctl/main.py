@@ -18,6 +18,7 @@ _VERBS: Final = {
     "completion": "Print the shell completion script.",
     "config": "Print the mesh's configuration as JSON.",
     "inject": "Put the sidecar into the workloads of a manifest.",
+    "proxy-status": "Show what every sidecar was sent and serves, and its certificate.",
     "status": "Show the parts of the mesh and its sidecars.",
     "version": "Print the version.",
 }
@@ -34,7 +35,7 @@ class _LazyGroup(click.Group):
         del ctx
         if cmd_name not in _VERBS:
             return None
-        command: click.Command = importlib.import_module(f"mesh.ctl.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"mesh.ctl.{cmd_name.replace('-', '_')}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

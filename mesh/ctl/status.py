@@ -1,13 +1,13 @@
 """``meshctl status``: the parts of the mesh and its sidecars at a glance."""
 
 import json
-from collections.abc import Sequence
 from typing import Any, Final
 
 import click
 
 from mesh.api import names
 from mesh.api.mesh_config import REASON_PROXYING
+from mesh.ctl import columns
 from mesh.ctl.session import Session
 
 SCHEMA: Final = "nginx-mesh/status/v1"
@@ -76,17 +76,12 @@ def as_table(document: dict[str, Any]) -> str:
         ("PART", "READY"),
         *((f"{row['kind'].lower()}/{row['name']}", f"{row['ready']}/{row['desired']}") for row in document["parts"]),
     ]
-    lines += ["", *_columns(rows)]
+    lines += ["", *columns.lines(rows)]
     counted = [
         (row["namespace"], str(row["sidecars"]), str(row["ready"]), str(row["current"])) for row in document["sidecars"]
     ]
-    lines += ["", *_columns([("NAMESPACE", "SIDECARS", "READY", "CURRENT"), *counted])]
+    lines += ["", *columns.lines([("NAMESPACE", "SIDECARS", "READY", "CURRENT"), *counted])]
     way = document["transparent"]
     if way["reason"] not in {"", REASON_PROXYING}:
         lines += ["", f"transparent proxies, {way['reason']}: {way['message']}"]
     return "\n".join(lines)
-
-
-def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
