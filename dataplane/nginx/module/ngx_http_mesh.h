@@ -63,7 +63,7 @@ typedef struct {
     ngx_str_t                 identity;      /* the other side's, proven */
     const char               *tls_version;
     const char               *tls_cipher;
-    const char               *refusal;
+    const char               *refusal;       /* id of the reason */
     off_t                     received;      /* bytes of request body */
 
     ngx_event_t              *timer;         /* of the whole request */
@@ -91,14 +91,13 @@ ngx_http_mesh_ctx_t *ngx_http_mesh_ctx(ngx_http_request_t *r);
 
 /* ngx_http_mesh_access.c */
 ngx_int_t ngx_http_mesh_access_handler(ngx_http_request_t *r);
-ngx_int_t ngx_http_mesh_refuse(ngx_http_mesh_ctx_t *ctx, const char *reason,
-    ngx_int_t status);
 
 /* ngx_http_mesh_outgoing.c */
 ngx_int_t ngx_http_mesh_outgoing(ngx_http_mesh_ctx_t *ctx);
 ngx_int_t ngx_http_mesh_single(ngx_http_mesh_ctx_t *ctx);
 
 /* ngx_http_mesh_match.c */
+void ngx_http_mesh_subject(ngx_http_request_t *r, ngx_mesh_subject_t *subject);
 ngx_int_t ngx_http_mesh_match(ngx_http_request_t *r, ngx_mesh_match_t *m);
 
 /* ngx_http_mesh_circuit.c */
@@ -107,6 +106,15 @@ void ngx_http_mesh_circuits_status(ngx_mesh_text_t *t,
     ngx_mesh_table_t *table);
 void ngx_http_mesh_circuits_metric(ngx_mesh_text_t *t,
     ngx_mesh_table_t *table);
+
+/* ngx_http_mesh_judge.c */
+ngx_int_t ngx_http_mesh_judge(ngx_http_mesh_ctx_t *ctx);
+
+/* ngx_http_mesh_refuse.c: "policy" is to blame, or NULL */
+ngx_int_t ngx_http_mesh_refuse_by(ngx_http_mesh_ctx_t *ctx, const char *reason,
+    ngx_mesh_policy_t *policy, ngx_int_t status);
+ngx_int_t ngx_http_mesh_refuse(ngx_http_mesh_ctx_t *ctx, const char *reason,
+    ngx_int_t status);
 
 /* ngx_http_mesh_syntax.c */
 ngx_int_t ngx_http_mesh_check_syntax(ngx_http_request_t *r,

@@ -6,7 +6,6 @@
 
 
 #include "ngx_http_mesh.h"
-#include "ngx_mesh_counters.h"
 
 
 static void ngx_http_mesh_cleanup(void *data);
@@ -88,21 +87,6 @@ ngx_http_mesh_cleanup(void *data)
     if (ctx->table) {
         ngx_mesh_table_release(ctx->table);
     }
-}
-
-
-ngx_int_t
-ngx_http_mesh_refuse(ngx_http_mesh_ctx_t *ctx, const char *reason,
-    ngx_int_t status)
-{
-    ctx->refusal = reason;
-    ngx_mesh_count_refusal(ctx->direction, reason);
-
-    ngx_log_error(NGX_LOG_INFO, ctx->request->connection->log, 0,
-                  "mesh: %s request refused: %s",
-                  ngx_mesh_direction_name(ctx->direction), reason);
-
-    return status;
 }
 
 
@@ -189,7 +173,10 @@ ngx_http_mesh_access_identity(ngx_http_mesh_ctx_t *ctx)
 }
 
 
-/* the one thing that a strict pod answers in plaintext (contract 5.probes) */
+/*
+ * The one thing that a pod answers in plaintext that is strict, or says who
+ * may call it (contract 5.probes)
+ */
 
 static ngx_uint_t
 ngx_http_mesh_is_health(ngx_http_mesh_ctx_t *ctx)
@@ -214,11 +201,12 @@ ngx_http_mesh_access_incoming(ngx_http_mesh_ctx_t *ctx)
     off_t                limit;
     ngx_int_t            rc;
     const char          *reason;
-    ngx_uint_t           health;
+    ngx_uint_t           health, strict;
     ngx_http_request_t  *r;
 
     r = ctx->request;
     health = 0;
+    strict = ctx->table->mode == NGX_MESH_STRICT;
 
     if (ctx->role == NGX_HTTP_MESH_INCOMING) {
         rc = ngx_http_mesh_access_identity(ctx);
@@ -227,12 +215,12 @@ ngx_http_mesh_access_incoming(ngx_http_mesh_ctx_t *ctx)
             return rc;
         }
 
-    } else if (ctx->table->mode == NGX_MESH_STRICT
+    } else if ((strict || ctx->table->access.enforced)
                && !ctx->table->transparent)
     {
         health = ngx_http_mesh_is_health(ctx);
 
-        if (!health) {
+        if (strict && !health) {
             ngx_http_mesh_last(r);
             return ngx_http_mesh_refuse(ctx, "plaintext", NGX_HTTP_FORBIDDEN);
         }
@@ -251,6 +239,16 @@ ngx_http_mesh_access_incoming(ngx_http_mesh_ctx_t *ctx)
         return ngx_http_mesh_refuse(ctx, reason, rc);
     }
 
+    ngx_http_mesh_strip_headers(r);
+
+    if (!health) {
+        rc = ngx_http_mesh_judge(ctx);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
     limit = ctx->table->client_max_body_size;
 
     if (limit && r->headers_in.content_length_n > limit) {
@@ -261,8 +259,6 @@ ngx_http_mesh_access_incoming(ngx_http_mesh_ctx_t *ctx)
     if (ngx_mesh_draining()) {
         ngx_http_mesh_last(r);
     }
-
-    ngx_http_mesh_strip_headers(r);
 
     if (ngx_http_mesh_single(ctx) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;

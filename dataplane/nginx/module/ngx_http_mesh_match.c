@@ -107,15 +107,22 @@ ngx_http_mesh_match_header(void *data, ngx_mesh_criterion_t *c,
 }
 
 
+void
+ngx_http_mesh_subject(ngx_http_request_t *r, ngx_mesh_subject_t *subject)
+{
+    subject->path = &r->uri;
+    subject->method = &r->method_name;
+    subject->header = ngx_http_mesh_match_header;
+    subject->data = r;
+}
+
+
 ngx_int_t
 ngx_http_mesh_match(ngx_http_request_t *r, ngx_mesh_match_t *m)
 {
     ngx_mesh_subject_t  subject;
 
-    subject.path = &r->uri;
-    subject.method = &r->method_name;
-    subject.header = ngx_http_mesh_match_header;
-    subject.data = r;
+    ngx_http_mesh_subject(r, &subject);
 
     return ngx_mesh_match(m, &subject);
 }

@@ -111,14 +111,12 @@ ngx_http_mesh_calls(ngx_mesh_text_t *t, ngx_mesh_counters_t *c)
 
 
 static void
-ngx_http_mesh_family(ngx_mesh_text_t *t, ngx_mesh_counters_t *c,
-    ngx_mesh_family_e family, const char *name, const char *help)
+ngx_http_mesh_values(ngx_mesh_text_t *t, ngx_mesh_counters_t *c,
+    ngx_mesh_family_e family, const char *name)
 {
     ngx_uint_t        i;
     ngx_str_t         labels;
     ngx_mesh_slot_t  *slot;
-
-    ngx_http_mesh_metric(t, name, "counter", help);
 
     for (i = 0; i < c->nslots; i++) {
         slot = &c->slots[i];
@@ -130,6 +128,15 @@ ngx_http_mesh_family(ngx_mesh_text_t *t, ngx_mesh_counters_t *c,
             ngx_mesh_text(t, "%s{%V} %uA\n", name, &labels, slot->values[0]);
         }
     }
+}
+
+
+static void
+ngx_http_mesh_family(ngx_mesh_text_t *t, ngx_mesh_counters_t *c,
+    ngx_mesh_family_e family, const char *name, const char *help)
+{
+    ngx_http_mesh_metric(t, name, "counter", help);
+    ngx_http_mesh_values(t, c, family, name);
 }
 
 
@@ -183,6 +190,8 @@ ngx_http_mesh_metrics_handler(ngx_http_request_t *r)
     ngx_http_mesh_family(&t, c, NGX_MESH_FAMILY_REFUSALS,
                          "nginx_mesh_refusals_total",
                          "Connections and requests refused, by reason.");
+    ngx_http_mesh_values(&t, c, NGX_MESH_FAMILY_POLICY_REFUSALS,
+                         "nginx_mesh_refusals_total");
     ngx_http_mesh_family(&t, c, NGX_MESH_FAMILY_HANDSHAKES,
                          "nginx_mesh_handshakes_total",
                          "Mutual TLS handshakes by result.");

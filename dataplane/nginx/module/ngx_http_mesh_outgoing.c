@@ -68,8 +68,8 @@ ngx_http_mesh_direct(ngx_http_mesh_ctx_t *ctx, ngx_mesh_upstream_t *root)
     }
 
     if (ngx_mesh_direct(ctx->way, root, ngx_http_mesh_fits, ctx) != NGX_OK) {
-        return ngx_http_mesh_refuse(ctx, "circuit_open",
-                                    NGX_HTTP_SERVICE_UNAVAILABLE);
+        return ngx_http_mesh_refuse_by(ctx, "circuit_open", ctx->way->open,
+                                       NGX_HTTP_SERVICE_UNAVAILABLE);
     }
 
     ctx->upstream = ctx->way->upstream;

@@ -7,7 +7,7 @@
  *     $mesh_upstream         <namespace>/<service>:<port>
  *     $mesh_peer_identity    the other side's SPIFFE ID, proven
  *     $mesh_tls_version, $mesh_tls_cipher   of the connection to it
- *     $mesh_refusal          why the sidecar refused
+ *     $mesh_refused          why the sidecar refused: the reason's id
  *     $mesh_app_unreachable  1: the application took no connection
  *     $mesh_grpc_scheme      grpcs, grpc: by the endpoint of the first attempt
  *     $mesh_log_default, $mesh_log_json     1: the access log's format
@@ -61,7 +61,7 @@ static ngx_http_variable_t  ngx_http_mesh_variables[] = {
     { ngx_string("mesh_tls_cipher"), NULL, ngx_http_mesh_variable,
       NGX_HTTP_MESH_V_TLS_CIPHER, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
-    { ngx_string("mesh_refusal"), NULL, ngx_http_mesh_variable,
+    { ngx_string("mesh_refused"), NULL, ngx_http_mesh_variable,
       NGX_HTTP_MESH_V_REFUSAL, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("mesh_app_unreachable"), NULL, ngx_http_mesh_variable,

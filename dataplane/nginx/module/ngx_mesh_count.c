@@ -15,12 +15,24 @@ ngx_mesh_direction_name(ngx_mesh_direction_e direction)
 
 
 static void
+ngx_mesh_count_one(ngx_mesh_family_e family, ngx_str_t *labels)
+{
+    ngx_mesh_slot_t  *slot;
+
+    slot = ngx_mesh_slot(family, labels);
+
+    if (slot) {
+        (void) ngx_atomic_fetch_add(&slot->values[0], 1);
+    }
+}
+
+
+static void
 ngx_mesh_count_label(ngx_mesh_family_e family, ngx_mesh_direction_e direction,
     const char *label, const char *value)
 {
-    u_char            buf[128];
-    ngx_str_t         labels;
-    ngx_mesh_slot_t  *slot;
+    u_char     buf[128];
+    ngx_str_t  labels;
 
     labels.data = buf;
     labels.len = ngx_slprintf(buf, buf + sizeof(buf),
@@ -28,11 +40,7 @@ ngx_mesh_count_label(ngx_mesh_family_e family, ngx_mesh_direction_e direction,
                               ngx_mesh_direction_name(direction), label, value)
                  - buf;
 
-    slot = ngx_mesh_slot(family, &labels);
-
-    if (slot) {
-        (void) ngx_atomic_fetch_add(&slot->values[0], 1);
-    }
+    ngx_mesh_count_one(family, &labels);
 }
 
 
@@ -41,6 +49,34 @@ ngx_mesh_count_refusal(ngx_mesh_direction_e direction, const char *reason)
 {
     ngx_mesh_count_label(NGX_MESH_FAMILY_REFUSALS, direction, "reason",
                          reason);
+}
+
+
+/*
+ * Policies come and go, unlike reasons: their series are a family of their
+ * own, which gives slots away
+ */
+
+void
+ngx_mesh_count_refusal_by(ngx_mesh_direction_e direction, const char *reason,
+    ngx_mesh_policy_t *policy)
+{
+    u_char     buf[NGX_MESH_LABELS_MAX];
+    ngx_str_t  labels;
+
+    if (policy == NULL) {
+        ngx_mesh_count_refusal(direction, reason);
+        return;
+    }
+
+    labels.data = buf;
+    labels.len = ngx_slprintf(buf, buf + sizeof(buf),
+                              "direction=\"%s\",reason=\"%s\",policy=\"%V\"",
+                              ngx_mesh_direction_name(direction), reason,
+                              &policy->name)
+                 - buf;
+
+    ngx_mesh_count_one(NGX_MESH_FAMILY_POLICY_REFUSALS, &labels);
 }
 
 

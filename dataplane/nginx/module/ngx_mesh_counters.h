@@ -41,7 +41,8 @@ typedef enum {
     NGX_MESH_FAMILY_TCP_INCOMING,
     NGX_MESH_FAMILY_RETRIES,
     NGX_MESH_FAMILY_TIMEOUTS,
-    NGX_MESH_FAMILY_CIRCUITS                 /* times that one opened */
+    NGX_MESH_FAMILY_CIRCUITS,                /* times that one opened */
+    NGX_MESH_FAMILY_POLICY_REFUSALS          /* with a policy to blame */
 } ngx_mesh_family_e;
 
 
@@ -147,6 +148,8 @@ void ngx_mesh_histogram_add(ngx_mesh_slot_t *slot, ngx_uint_t code,
 
 void ngx_mesh_count_refusal(ngx_mesh_direction_e direction,
     const char *reason);
+void ngx_mesh_count_refusal_by(ngx_mesh_direction_e direction,
+    const char *reason, ngx_mesh_policy_t *policy);
 void ngx_mesh_count_handshake(ngx_mesh_direction_e direction,
     const char *result);
 void ngx_mesh_count_accepted(ngx_mesh_direction_e direction);

@@ -63,6 +63,14 @@ static ngx_mesh_kind_t  ngx_mesh_kinds[] = {
     { ngx_string("guard"), 3, ngx_mesh_parse_guard, 0 },
     { ngx_string("headless"), 4, ngx_mesh_parse_headless,
       ngx_mesh_counted(headless) },
+    { ngx_string("access"), 2, ngx_mesh_parse_access, 0 },
+    { ngx_string("target"), 4, ngx_mesh_parse_target,
+      ngx_mesh_counted(targets) },
+    { ngx_string("target_source"), 2, ngx_mesh_parse_target_source,
+      ngx_mesh_counted(target_sources) },
+    { ngx_string("target_match"), 2, ngx_mesh_parse_target_match,
+      ngx_mesh_counted(target_matches) },
+    { ngx_string("target_tcp"), 1, ngx_mesh_parse_target_tcp, 0 },
     { ngx_string("end"), 2, ngx_mesh_parse_end, 0 },
     { ngx_null_string, 0, NULL, 0 }
 };
@@ -159,7 +167,10 @@ ngx_mesh_parse_allocate(ngx_mesh_parser_t *p)
     if (t->incoming == NULL || t->identities == NULL || t->upstreams == NULL
         || t->endpoints == NULL || t->routes == NULL || t->injected == NULL
         || p->pod_routes == NULL || t->policies == NULL
-        || t->matches == NULL)
+        || t->matches == NULL
+        || ngx_mesh_access_allocate(&t->access, pool, n->targets,
+                                    n->target_sources, n->target_matches)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }

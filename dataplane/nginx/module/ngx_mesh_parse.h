@@ -27,6 +27,9 @@ typedef struct {
     ngx_uint_t                shares;
     ngx_uint_t                breakers;
     ngx_uint_t                headless;
+    ngx_uint_t                targets;
+    ngx_uint_t                target_sources;
+    ngx_uint_t                target_matches;
 } ngx_mesh_counts_t;
 
 
@@ -59,6 +62,9 @@ ngx_int_t ngx_mesh_parse_route(ngx_mesh_parser_t *p);
 ngx_int_t ngx_mesh_parse_pod(ngx_mesh_parser_t *p);
 ngx_int_t ngx_mesh_parse_injected(ngx_mesh_parser_t *p);
 
+ngx_int_t ngx_mesh_parse_identity_number(ngx_mesh_parser_t *p, ngx_uint_t i,
+    ngx_uint_t optional, ngx_str_t *identity);
+
 ngx_int_t ngx_mesh_parse_policy(ngx_mesh_parser_t *p);
 ngx_int_t ngx_mesh_parse_policy_number(ngx_mesh_parser_t *p, ngx_uint_t i,
     ngx_mesh_policy_e kind, ngx_mesh_policy_t **policy);
@@ -76,6 +82,12 @@ ngx_int_t ngx_mesh_parse_breaker(ngx_mesh_parser_t *p);
 ngx_int_t ngx_mesh_parse_guard(ngx_mesh_parser_t *p);
 ngx_int_t ngx_mesh_parse_headless(ngx_mesh_parser_t *p);
 void ngx_mesh_parse_headless_pods(ngx_mesh_parser_t *p);
+
+ngx_int_t ngx_mesh_parse_access(ngx_mesh_parser_t *p);
+ngx_int_t ngx_mesh_parse_target(ngx_mesh_parser_t *p);
+ngx_int_t ngx_mesh_parse_target_source(ngx_mesh_parser_t *p);
+ngx_int_t ngx_mesh_parse_target_match(ngx_mesh_parser_t *p);
+ngx_int_t ngx_mesh_parse_target_tcp(ngx_mesh_parser_t *p);
 
 
 #endif /* _NGX_MESH_PARSE_H_INCLUDED_ */

@@ -91,7 +91,7 @@ ngx_mesh_parse_identity(ngx_mesh_parser_t *p)
 
 /* the identity that field i numbers; "-", where allowed, is the empty one */
 
-static ngx_int_t
+ngx_int_t
 ngx_mesh_parse_identity_number(ngx_mesh_parser_t *p, ngx_uint_t i,
     ngx_uint_t optional, ngx_str_t *identity)
 {

@@ -109,7 +109,16 @@ ngx_mesh_incoming_health(ngx_mesh_table_t *t, ngx_mesh_incoming_t *in,
 {
     ngx_mesh_target_e  mtls;
 
-    if (!in->health || t->transparent || t->mode != NGX_MESH_STRICT) {
+    if (!in->health || t->transparent) {
+        return 0;
+    }
+
+    /* elsewhere plaintext comes in, and that to http and grpc is judged */
+
+    if (t->mode != NGX_MESH_STRICT
+        && (!t->access.enforced || in->protocol == NGX_MESH_HTTP
+            || in->protocol == NGX_MESH_GRPC))
+    {
         return 0;
     }
 
@@ -157,12 +166,60 @@ ngx_mesh_incoming_tcp(ngx_mesh_table_t *t, ngx_mesh_protocol_e protocol,
 }
 
 
+/*
+ * Who may call is told by certificates alone (contract 7.access): what would
+ * be passed unread to the application has none.
+ */
+
+static void
+ngx_mesh_incoming_enforced(ngx_mesh_verdict_t *v)
+{
+    static const char  *reason = "access_plaintext";
+
+    if (v->target == NGX_MESH_TO_TCP_PLAINTEXT) {
+        ngx_mesh_refuse(v, NGX_MESH_TO_DENIED_INCOMING, reason);
+    }
+
+    if (v->tls == NGX_MESH_TO_TCP_PLAINTEXT) {
+        v->tls = NGX_MESH_TO_DENIED_INCOMING;
+        v->denied = reason;
+    }
+
+    if (v->plain == NGX_MESH_TO_TCP_PLAINTEXT) {
+        v->plain = NGX_MESH_TO_DENIED_INCOMING;
+        v->denied = reason;
+        v->silence = NGX_MESH_SILENCE_STRICT;
+    }
+}
+
+
+static void
+ngx_mesh_incoming_declared(ngx_mesh_table_t *t, ngx_mesh_incoming_t *in,
+    struct sockaddr *source, ngx_mesh_verdict_t *v)
+{
+    if (ngx_mesh_incoming_health(t, in, v)) {
+        return;
+    }
+
+    if (in->protocol == NGX_MESH_HTTP) {
+        ngx_mesh_incoming_http(t, v, NGX_MESH_TO_HTTP_MTLS,
+                               NGX_MESH_TO_HTTP_PLAINTEXT);
+
+    } else if (in->protocol == NGX_MESH_GRPC) {
+        ngx_mesh_incoming_http(t, v, NGX_MESH_TO_GRPC_MTLS,
+                               NGX_MESH_TO_GRPC_PLAINTEXT);
+
+    } else {
+        ngx_mesh_incoming_tcp(t, in->protocol, source, v);
+    }
+}
+
+
 void
 ngx_mesh_route_incoming(ngx_mesh_addr_t *dst, struct sockaddr *source,
     ngx_mesh_verdict_t *v)
 {
-    ngx_mesh_table_t     *t;
-    ngx_mesh_incoming_t  *in;
+    ngx_mesh_table_t  *t;
 
     ngx_memzero(v, sizeof(ngx_mesh_verdict_t));
 
@@ -178,22 +235,11 @@ ngx_mesh_route_incoming(ngx_mesh_addr_t *dst, struct sockaddr *source,
         return;
     }
 
-    in = ngx_mesh_incoming_port(t, dst->port);
+    ngx_mesh_incoming_declared(t, ngx_mesh_incoming_port(t, dst->port),
+                               source, v);
 
-    if (ngx_mesh_incoming_health(t, in, v)) {
-        return;
-    }
-
-    if (in->protocol == NGX_MESH_HTTP) {
-        ngx_mesh_incoming_http(t, v, NGX_MESH_TO_HTTP_MTLS,
-                               NGX_MESH_TO_HTTP_PLAINTEXT);
-
-    } else if (in->protocol == NGX_MESH_GRPC) {
-        ngx_mesh_incoming_http(t, v, NGX_MESH_TO_GRPC_MTLS,
-                               NGX_MESH_TO_GRPC_PLAINTEXT);
-
-    } else {
-        ngx_mesh_incoming_tcp(t, in->protocol, source, v);
+    if (t->access.enforced && !t->transparent) {
+        ngx_mesh_incoming_enforced(v);
     }
 }
 

@@ -11,7 +11,9 @@
 
 
 #include "ngx_mesh.h"
+#include "ngx_mesh_access.h"
 #include "ngx_mesh_match.h"
+#include "ngx_mesh_policy.h"
 
 
 #define NGX_MESH_DOCUMENT_MAX   (64 * 1024 * 1024)
@@ -81,20 +83,6 @@ typedef struct {
 } ngx_mesh_incoming_t;
 
 
-typedef enum {
-    NGX_MESH_POLICY_SPLIT = 0,
-    NGX_MESH_POLICY_TARGET,
-    NGX_MESH_POLICY_LIMIT,
-    NGX_MESH_POLICY_BREAKER
-} ngx_mesh_policy_e;
-
-
-typedef struct {
-    ngx_mesh_policy_e         kind;
-    ngx_str_t                 name;          /* <namespace>/<name> */
-} ngx_mesh_policy_t;
-
-
 struct ngx_mesh_table_s {
     ngx_pool_t               *pool;
     ngx_uint_t                refs;
@@ -143,6 +131,8 @@ struct ngx_mesh_table_s {
 
     ngx_mesh_breaker_t       *breakers;
     ngx_uint_t                nbreakers;
+
+    ngx_mesh_access_t         access;
 
     uint32_t                 *index;         /* open addressing, n + 1 */
     ngx_uint_t                mask;

@@ -73,6 +73,8 @@ extern ngx_module_t  ngx_stream_mesh_module;
 
 /* ngx_stream_mesh_module.c */
 ngx_stream_mesh_ctx_t *ngx_stream_mesh_ctx(ngx_stream_session_t *s);
+void ngx_stream_mesh_refuse_by(ngx_stream_mesh_ctx_t *ctx, const char *reason,
+    ngx_mesh_policy_t *policy);
 void ngx_stream_mesh_refuse(ngx_stream_mesh_ctx_t *ctx, const char *reason);
 void ngx_stream_mesh_decided(ngx_stream_mesh_ctx_t *ctx);
 

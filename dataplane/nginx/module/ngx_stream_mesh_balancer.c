@@ -48,7 +48,30 @@ ngx_stream_mesh_init_upstream(ngx_conf_t *cf,
 }
 
 
-/* whether this listener is the one that the judgement meant */
+/* whether the caller may connect at all (contract 7.access) */
+
+static ngx_int_t
+ngx_stream_mesh_judge_caller(ngx_stream_mesh_ctx_t *ctx, ngx_str_t *identity)
+{
+    ngx_mesh_judgement_t  j;
+
+    if (!ctx->table->access.enforced || ctx->table->transparent) {
+        return NGX_OK;
+    }
+
+    ngx_mesh_access_judge(&ctx->table->access, identity, ctx->dst.port, NULL,
+                          &j);
+
+    if (j.reason) {
+        ngx_stream_mesh_refuse_by(ctx, j.reason, j.policy);
+        return NGX_DECLINED;
+    }
+
+    return NGX_OK;
+}
+
+
+/* whether this listener is the one that was meant, and who is there */
 
 static ngx_int_t
 ngx_stream_mesh_check(ngx_stream_mesh_ctx_t *ctx, ngx_connection_t *c)
@@ -66,7 +89,7 @@ ngx_stream_mesh_check(ngx_stream_mesh_ctx_t *ctx, ngx_connection_t *c)
         return NGX_DECLINED;
     }
 
-    return NGX_OK;
+    return ngx_stream_mesh_judge_caller(ctx, &tls->identity);
 }
 
 

@@ -138,14 +138,27 @@ ngx_stream_mesh_ctx(ngx_stream_session_t *s)
 }
 
 
+/* "policy" is to blame, or NULL */
+
+void
+ngx_stream_mesh_refuse_by(ngx_stream_mesh_ctx_t *ctx, const char *reason,
+    ngx_mesh_policy_t *policy)
+{
+    ngx_str_t  none = ngx_null_string;
+
+    ngx_mesh_count_refusal_by(ctx->direction, reason, policy);
+
+    ngx_log_error(NGX_LOG_INFO, ctx->connection->log, 0,
+                  "mesh: %s connection refused: %s%s%V",
+                  ngx_mesh_direction_name(ctx->direction), reason,
+                  policy ? ":" : "", policy ? &policy->name : &none);
+}
+
+
 void
 ngx_stream_mesh_refuse(ngx_stream_mesh_ctx_t *ctx, const char *reason)
 {
-    ngx_mesh_count_refusal(ctx->direction, reason);
-
-    ngx_log_error(NGX_LOG_INFO, ctx->connection->log, 0,
-                  "mesh: %s connection refused: %s",
-                  ngx_mesh_direction_name(ctx->direction), reason);
+    ngx_stream_mesh_refuse_by(ctx, reason, NULL);
 }
 
 
@@ -155,7 +168,8 @@ void
 ngx_stream_mesh_decided(ngx_stream_mesh_ctx_t *ctx)
 {
     if (ngx_mesh_is_refusal(ctx->verdict.target)) {
-        ngx_stream_mesh_refuse(ctx, ctx->verdict.reason);
+        ngx_stream_mesh_refuse_by(ctx, ctx->verdict.reason,
+                                  ctx->way ? ctx->way->open : NULL);
 
     } else {
         ngx_mesh_count_handled(ctx->direction);

@@ -21,7 +21,7 @@ JSON = json.dumps(
 )
 TEXT = (
     '198.18.0.1 [2026-11-21T07:00:00+00:00] "GET /a?b=c HTTP/1.1" 200 12 0.001 direction=incoming '
-    f'peer="{ID}" tls="TLSv1.3" cipher="TLS_AES_128_GCM_SHA256" upstream="-" server="198.18.0.2:9000" refusal="-" '
+    f'peer="{ID}" tls="TLSv1.3" cipher="TLS_AES_128_GCM_SHA256" upstream="-" server="198.18.0.2:9000" refused="-" '
     'request_id="7f"'
 )
 
