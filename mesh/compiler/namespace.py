@@ -71,7 +71,7 @@ def compile_namespace(view: NamespaceView, settings: MeshSettings) -> NamespaceP
             members[0].service_account,
         )
     addresses = tuple(sorted(_pod_addresses(view.pods, identities, ports)))
-    endpoints = [endpoint for service in services for endpoint in service.endpoints]
+    endpoints = [endpoint for port in ports_of_services for endpoint in port.endpoints]
     bare = any(not endpoint.pod for endpoint in endpoints)
     hinted = any(endpoint.hints.zones for endpoint in endpoints)
     by_service: dict[str, tuple[ServicePort, ...]] = {}

@@ -2,6 +2,7 @@
 
 from hypothesis import strategies as st
 
+from mesh.api.mesh_config import AccessControlMode
 from mesh.api.mtls import MtlsMode
 from mesh.model.snapshot import (
     ContainerPort,
@@ -15,6 +16,7 @@ from mesh.model.snapshot import (
     Snapshot,
 )
 from mesh.model.topology import NO_HINTS, Hints
+from tests.property.policy_objects import faulty, policies
 
 NAMESPACES = ["a", "b", "c"]
 APPS = ["x", "y", "z"]
@@ -47,19 +49,20 @@ SERVICE_ANNOTATIONS = st.fixed_dictionaries(
 
 @st.composite
 def pods(draw: st.DrawFn, namespace: str) -> tuple[Pod, ...]:
-    """Up to five pods; those of one app share a group when they are injected."""
+    """Up to five pods; those of one app and account share a group when they are injected."""
     rows = []
     for number in range(draw(st.integers(0, 5))):
         app = draw(st.sampled_from(APPS))
+        account = draw(st.sampled_from(["default", "special"]))
         rows.append(
             Pod(
                 namespace,
                 f"pod-{number}",
-                draw(st.sampled_from(["default", "special"])),
-                f"{ord(namespace):08x}{ord(app):08x}" if draw(st.booleans()) else "",
+                account,
+                f"{ord(namespace):08x}{ord(app):04x}{len(account):04x}" if draw(st.booleans()) else "",
                 tuple(draw(st.lists(POD_ADDRESSES, max_size=2, unique=True))),
                 tuple(draw(st.lists(st.builds(ContainerPort, PORTS, TRANSPORTS, PORT_NAMES), max_size=3))),
-                {"app": app},
+                {"app": app, "nsm.nginx.com/deployment": app},
                 draw(ANNOTATIONS),
                 draw(st.booleans()),
                 draw(st.sampled_from(["2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"])),
@@ -133,11 +136,17 @@ def namespace_views(draw: st.DrawFn, name: str) -> NamespaceView:
         draw(pods(name)),
         draw(services(name)),
         draw(slices(name)),
+        draw(policies(name)),
+        draw(faulty(name)),
     )
 
 
 settings = st.builds(
-    MeshSettings, mtls_mode=st.sampled_from(MtlsMode), transparent=st.booleans(), opening=st.booleans()
+    MeshSettings,
+    mtls_mode=st.sampled_from(MtlsMode),
+    transparent=st.booleans(),
+    opening=st.booleans(),
+    access_control_mode=st.sampled_from(AccessControlMode),
 )
 
 

@@ -1,18 +1,19 @@
 """The index: however events arrive, the snapshot is what there is (design 8; contract 2.recovery)."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mesh.api.kinds import POLICY_KINDS
+from mesh.api.policy import Policy
 from mesh.compiler.assemble import Compiler
 from mesh.controller.index import Index
 from mesh.kube.objects import Meta, NamespaceObject
 from mesh.kube.watch import Changed, Event, Key, Listed
-from mesh.model.snapshot import EndpointSlice, MeshSettings, NamespaceView, Pod, Service, Snapshot
+from mesh.model.snapshot import EndpointSlice, FaultyPolicy, MeshSettings, NamespaceView, Pod, Service, Snapshot
 from tests.property import clusters
 
 
@@ -21,7 +22,7 @@ class Node(NamedTuple):
     zone: str
 
 
-Object = Pod | Service | EndpointSlice | NamespaceView | Node
+Object = Pod | Service | EndpointSlice | Policy[Any] | FaultyPolicy | NamespaceView | Node
 
 
 def namespace_object(view: NamespaceView) -> NamespaceObject:
@@ -32,7 +33,7 @@ def namespace_object(view: NamespaceView) -> NamespaceObject:
 def objects_of(snapshot: Snapshot) -> list[Object]:
     rows: list[Object] = []
     for view in snapshot.namespaces.values():
-        rows += [view, *view.pods, *view.services, *view.slices]
+        rows += [view, *view.pods, *view.services, *view.slices, *view.policies, *view.faulty]
     return rows + [Node(name, zone) for name, zone in snapshot.zones.items()]
 
 
@@ -46,6 +47,8 @@ def feed(index: Index, item: Object, *, gone: bool = False) -> None:
         index.pods.take(Changed(Key(item.namespace, item.name), None if gone else item))
     elif isinstance(item, Service):
         index.services.take(Changed(Key(item.namespace, item.name), None if gone else item))
+    elif isinstance(item, Policy | FaultyPolicy):
+        index.policies[item.kind].take(Changed(Key(item.namespace, item.name), None if gone else item))
     else:
         index.slices.take(Changed(Key(item.namespace, item.name), None if gone else item))
 
@@ -60,8 +63,15 @@ def list_all(index: Index, items: Sequence[Object]) -> None:
     index.slices.take(
         Listed({Key(item.namespace, item.name): item for item in items if isinstance(item, EndpointSlice)})
     )
-    for table in index.policies.values():
-        table.take(Listed({}))
+    policies = [item for item in items if isinstance(item, Policy | FaultyPolicy)]
+    for kind, table in index.policies.items():
+        table.take(Listed({Key(item.namespace, item.name): item for item in policies if item.kind == kind}))
+
+
+def _place(item: Object) -> tuple[object, str, str]:
+    """What an object is one of, and which one; a faulty policy is in the place of a sound one."""
+    table = item.kind if isinstance(item, Policy | FaultyPolicy) else type(item)
+    return table, getattr(item, "namespace", ""), item.name
 
 
 def documents(snapshot: Snapshot) -> object:
@@ -81,9 +91,9 @@ def test_the_order_of_events_does_not_count(cluster: Snapshot, other: Snapshot, 
         feed(index, item)
         if data.draw(st.booleans()):
             index.snapshot(cluster.settings)
-    kept = {(type(item), getattr(item, "namespace", ""), item.name) for item in wanted}
+    kept = {_place(item) for item in wanted}
     for item in data.draw(st.permutations(objects_of(other))):
-        if (type(item), getattr(item, "namespace", ""), item.name) not in kept:
+        if _place(item) not in kept:
             feed(index, item, gone=True)
     assert documents(index.snapshot(cluster.settings)) == documents(cluster)
 

@@ -1,12 +1,16 @@
 """Small clusters, written short, for the compiler's tests."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
+from mesh.api.policy import Policy
 from mesh.compiler.assemble import Compilation, Compiler
 from mesh.model.sidecar_config import ServicePort, SidecarConfig
 from mesh.model.snapshot import (
     ContainerPort,
     EndpointSlice,
+    FaultyPolicy,
     MeshSettings,
     NamespaceView,
     Pod,
@@ -72,7 +76,9 @@ def endpoint_slice(
 
 
 def namespace(
-    *items: Pod | Service | EndpointSlice, name: str = "shop", annotations: Mapping[str, str] | None = None
+    *items: Pod | Service | EndpointSlice | Policy[Any] | FaultyPolicy,
+    name: str = "shop",
+    annotations: Mapping[str, str] | None = None,
 ) -> NamespaceView:
     """A namespace labelled for injection."""
     return NamespaceView(
@@ -82,7 +88,30 @@ def namespace(
         tuple(item for item in items if isinstance(item, Pod)),
         tuple(item for item in items if isinstance(item, Service)),
         tuple(item for item in items if isinstance(item, EndpointSlice)),
+        tuple(item for item in items if isinstance(item, Policy)),
+        tuple(item for item in items if isinstance(item, FaultyPolicy)),
     )
+
+
+def of_workload(item: Pod, kind: str, name: str) -> Pod:
+    """A pod as one of a Deployment, DaemonSet or StatefulSet: injection labels it with its owner."""
+    return replace(item, labels={**item.labels, f"nsm.nginx.com/{kind.lower()}": name})
+
+
+def backed(
+    name: str, address: str, number: int, *ports: ServicePortSpec, namespace: str = "shop"
+) -> tuple[Service, Pod, EndpointSlice]:
+    """A Service with one injected pod, whose address ends with *number*, in a group and account of its own."""
+    behind = pod(name, f"10.1.0.{number}", group=f"{number:016x}", namespace=namespace)
+    specs = ports or (ServicePortSpec(80, 8080, "http"),)
+    slices = EndpointSlice(
+        namespace,
+        f"{name}-x",
+        name,
+        tuple((spec.name, "TCP", spec.target) for spec in specs if isinstance(spec.target, int)),
+        (SliceEndpoint(behind.addresses, behind.name),),
+    )
+    return service(name, address, *specs, namespace=namespace), behind, slices
 
 
 def compiled(*views: NamespaceView, settings: MeshSettings | None = None) -> Compilation:
