@@ -11,6 +11,8 @@ NEEDS = {
     "contract": "tools",
     "nginx": "nginx",
     "balance": "nginx",
+    "buckets": "nginx",
+    "match": "nginx",
     "fuzz": "nginx",
     "plugins": "pulumi",
     "cluster": "cluster",

@@ -39,7 +39,26 @@ def documents() -> list[bytes]:
     rest = Document(mode="permissive", revision="-").service("a/b", "fd00:10::1", 443, [], protocol="tcp").render()
     lines = "request\t0\t500\t2\tidempotent\ninjected\t10.0.0.7\nunknown\tline\n"
     more = rest.replace("end\t5", f"{lines}end\t8")
-    return [full.render().encode(), Document(mode="off").render().encode(), rest.encode(), more.encode()]
+    return [
+        full.render().encode(),
+        Document(mode="off").render().encode(),
+        rest.encode(),
+        more.encode(),
+        _policies().render().encode(),
+    ]
+
+
+def _policies() -> Document:
+    rule = Match("^/a(b|%5C.)%2A$", "GET,POST", (("x-plan", "^free$"), ("x-any", "-")))
+    document = Document(incoming={8080: "http"})
+    for number in range(3):
+        document.service(f"shop/server-{number}", f"10.96.0.{number}", 80, [To(f"10.0.{number}.1", 8080, ID)])
+    document.split(0, "shop/first", [(1, 90), (0, 10)], [rule]).split(0, "shop/second", [(2, 1)])
+    document.breaker([0, 1], "shop/breaker", 3, 5000, fallback=2)
+    document.pod(To("10.0.0.1", 8080, ID)).headless("10.0.0.1", 8080, 0)
+    document.enforce_access().target("shop/all", [ID, f"{ID}-2"]).target("shop/some", [ID], 8080, [rule], tcp=True)
+    document.limit("shop/named", 33_333, 2, "nodelay", 429, [["shop/a-0", "shop/a-1"], ["shop/b-0"]], [8080], [rule])
+    return document.limit("shop/rest", 1_000_000, 5, 3)
 
 
 def certificate(*uris: str, serial: int = 0x7B3F01) -> tuple[bytes, bytes]:

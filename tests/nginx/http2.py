@@ -75,6 +75,15 @@ class Http2:
             self.read()
         return answer
 
+    def has_ended(self, stream: int) -> bool:
+        """Whether its answer is there, as far as was read."""
+        return self._answers[stream].ended
+
+    def reset(self, stream: int) -> None:
+        """Call it off."""
+        self.connection.reset_stream(stream)
+        self.flush()
+
     def read(self) -> None:
         """Take one piece of what comes."""
         try:

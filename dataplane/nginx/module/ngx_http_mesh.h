@@ -59,6 +59,7 @@ typedef struct {
 
     ngx_mesh_peer_t          *peer;          /* while an attempt lasts */
     ngx_msec_t                started;
+    ngx_msec_t                waits;         /* by a rate limit, until then */
 
     ngx_str_t                 identity;      /* the other side's, proven */
     const char               *tls_version;
@@ -95,6 +96,9 @@ ngx_int_t ngx_http_mesh_access_handler(ngx_http_request_t *r);
 /* ngx_http_mesh_outgoing.c */
 ngx_int_t ngx_http_mesh_outgoing(ngx_http_mesh_ctx_t *ctx);
 ngx_int_t ngx_http_mesh_single(ngx_http_mesh_ctx_t *ctx);
+
+/* ngx_http_mesh_limit.c */
+ngx_int_t ngx_http_mesh_limit(ngx_http_mesh_ctx_t *ctx);
 
 /* ngx_http_mesh_match.c */
 void ngx_http_mesh_subject(ngx_http_request_t *r, ngx_mesh_subject_t *subject);

@@ -175,7 +175,7 @@ ngx_http_mesh_access_identity(ngx_http_mesh_ctx_t *ctx)
 
 /*
  * The one thing that a pod answers in plaintext that is strict, or says who
- * may call it (contract 5.probes)
+ * may call it or how often (contract 5.probes)
  */
 
 static ngx_uint_t
@@ -215,7 +215,8 @@ ngx_http_mesh_access_incoming(ngx_http_mesh_ctx_t *ctx)
             return rc;
         }
 
-    } else if ((strict || ctx->table->access.enforced)
+    } else if ((strict || ctx->table->access.enforced
+                || ctx->table->limits.nlimits)
                && !ctx->table->transparent)
     {
         health = ngx_http_mesh_is_health(ctx);
@@ -266,7 +267,7 @@ ngx_http_mesh_access_incoming(ngx_http_mesh_ctx_t *ctx)
 
     (void) ngx_http_mesh_choose(ctx);
 
-    return NGX_DECLINED;
+    return health ? NGX_DECLINED : ngx_http_mesh_limit(ctx);
 }
 
 

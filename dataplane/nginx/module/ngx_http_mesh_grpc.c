@@ -68,13 +68,13 @@ ngx_http_mesh_grpc_status(ngx_uint_t status)
     case NGX_HTTP_REQUEST_ENTITY_TOO_LARGE:
     case NGX_HTTP_REQUEST_URI_TOO_LARGE:
     case NGX_HTTP_REQUEST_HEADER_TOO_LARGE:
+    case NGX_HTTP_TOO_MANY_REQUESTS:
         return "8";                          /* RESOURCE_EXHAUSTED */
 
     case NGX_HTTP_REQUEST_TIME_OUT:
     case NGX_HTTP_GATEWAY_TIME_OUT:
         return "4";                          /* DEADLINE_EXCEEDED */
 
-    case NGX_HTTP_TOO_MANY_REQUESTS:
     case NGX_HTTP_BAD_GATEWAY:
     case NGX_HTTP_SERVICE_UNAVAILABLE:
         return "14";                         /* UNAVAILABLE */

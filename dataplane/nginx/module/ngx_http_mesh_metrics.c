@@ -157,6 +157,11 @@ ngx_http_mesh_state(ngx_mesh_text_t *t, ngx_mesh_counters_t *c)
     ngx_http_mesh_metric(t, "nginx_mesh_lost_counts_total", "counter",
                          "Additions for which no counter was free.");
     ngx_mesh_text(t, "nginx_mesh_lost_counts_total %uA\n", c->lost);
+
+    ngx_http_mesh_metric(t, "nginx_mesh_lost_limits_total", "counter",
+                         "Requests let in for want of room for a bucket.");
+    ngx_mesh_text(t, "nginx_mesh_lost_limits_total %ui\n",
+                  ngx_mesh_buckets_missed());
 }
 
 

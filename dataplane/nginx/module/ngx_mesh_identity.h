@@ -58,6 +58,9 @@ typedef struct {
     time_t                    not_after;     /* of the peer's certificate */
     ngx_str_t                 expected;      /* empty: any of our domain */
     ngx_str_t                 identity;      /* the peer's, once verified */
+    ngx_str_t                *names;         /* <namespace>/<DNS name> */
+    ngx_uint_t                nnames;
+    ngx_uint_t                named;         /* unsigned :1, names are read */
     ngx_uint_t                closed;        /* unsigned :1, close_notify */
     ngx_pool_t               *pool;
     ngx_log_t                *log;
@@ -74,6 +77,11 @@ void ngx_mesh_bundle_free(ngx_mesh_bundle_t *bundle);
 ngx_int_t ngx_mesh_throwaway_certificate(SSL_CTX *ctx);
 ngx_int_t ngx_mesh_uri_san(X509 *cert, u_char *buf, size_t *len);
 time_t ngx_mesh_not_after(X509 *cert);
+
+
+/* ngx_mesh_names.c: those that the peer may be, into tls->names */
+
+ngx_int_t ngx_mesh_tls_names(ngx_mesh_tls_t *tls, SSL *ssl);
 
 
 /* ngx_mesh_tls.c */

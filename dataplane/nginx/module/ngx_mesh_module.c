@@ -105,7 +105,9 @@ ngx_mesh_init_module(ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
-    if (ngx_mesh_circuits_map(cycle->log) != NGX_OK) {
+    if (ngx_mesh_circuits_map(cycle->log) != NGX_OK
+        || ngx_mesh_buckets_map(cycle->log) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 

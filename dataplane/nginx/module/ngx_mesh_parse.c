@@ -71,6 +71,14 @@ static ngx_mesh_kind_t  ngx_mesh_kinds[] = {
     { ngx_string("target_match"), 2, ngx_mesh_parse_target_match,
       ngx_mesh_counted(target_matches) },
     { ngx_string("target_tcp"), 1, ngx_mesh_parse_target_tcp, 0 },
+    { ngx_string("limit"), 8, ngx_mesh_parse_limit,
+      ngx_mesh_counted(limits) },
+    { ngx_string("limit_source"), 3, ngx_mesh_parse_limit_source,
+      ngx_mesh_counted(limit_sources) },
+    { ngx_string("limit_port"), 2, ngx_mesh_parse_limit_port,
+      ngx_mesh_counted(limit_ports) },
+    { ngx_string("limit_match"), 2, ngx_mesh_parse_limit_match,
+      ngx_mesh_counted(limit_matches) },
     { ngx_string("end"), 2, ngx_mesh_parse_end, 0 },
     { ngx_null_string, 0, NULL, 0 }
 };
@@ -175,7 +183,12 @@ ngx_mesh_parse_allocate(ngx_mesh_parser_t *p)
         return NGX_ERROR;
     }
 
-    if (ngx_mesh_parse_split_allocate(p) != NGX_OK) {
+    if (ngx_mesh_parse_split_allocate(p) != NGX_OK
+        || ngx_mesh_limits_allocate(&t->limits, pool, n->limits,
+                                    n->limit_sources, n->limit_ports,
+                                    n->limit_matches)
+           != NGX_OK)
+    {
         return NGX_ERROR;
     }
 

@@ -30,6 +30,10 @@ typedef struct {
     ngx_uint_t                targets;
     ngx_uint_t                target_sources;
     ngx_uint_t                target_matches;
+    ngx_uint_t                limits;
+    ngx_uint_t                limit_sources;
+    ngx_uint_t                limit_ports;
+    ngx_uint_t                limit_matches;
 } ngx_mesh_counts_t;
 
 
@@ -88,6 +92,10 @@ ngx_int_t ngx_mesh_parse_target(ngx_mesh_parser_t *p);
 ngx_int_t ngx_mesh_parse_target_source(ngx_mesh_parser_t *p);
 ngx_int_t ngx_mesh_parse_target_match(ngx_mesh_parser_t *p);
 ngx_int_t ngx_mesh_parse_target_tcp(ngx_mesh_parser_t *p);
+ngx_int_t ngx_mesh_parse_limit(ngx_mesh_parser_t *p);
+ngx_int_t ngx_mesh_parse_limit_source(ngx_mesh_parser_t *p);
+ngx_int_t ngx_mesh_parse_limit_port(ngx_mesh_parser_t *p);
+ngx_int_t ngx_mesh_parse_limit_match(ngx_mesh_parser_t *p);
 
 
 #endif /* _NGX_MESH_PARSE_H_INCLUDED_ */

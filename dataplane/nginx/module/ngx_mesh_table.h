@@ -12,6 +12,7 @@
 
 #include "ngx_mesh.h"
 #include "ngx_mesh_access.h"
+#include "ngx_mesh_limit.h"
 #include "ngx_mesh_match.h"
 #include "ngx_mesh_policy.h"
 
@@ -133,6 +134,7 @@ struct ngx_mesh_table_s {
     ngx_uint_t                nbreakers;
 
     ngx_mesh_access_t         access;
+    ngx_mesh_limits_t         limits;
 
     uint32_t                 *index;         /* open addressing, n + 1 */
     ngx_uint_t                mask;
