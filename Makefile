@@ -60,8 +60,8 @@ memory: venv ## what each process of the running mesh holds (WATCH="5 15": and h
 bench: venv ## what a request costs through two sidecars, beside Envoy and plain NGINX (ONLY=http1,grpc,tcp,connections JSON=file)
 	@$(PYTHON) -m benchmarks.dataplane $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON))
 
-bench-propagation: venv ## time from a change of endpoints to the last sidecar of the running mesh
-	@$(PYTHON) -m benchmarks.controlplane.propagation --cluster $(CLUSTER)
+bench-propagation: venv ## time from a change to the last sidecar of the running mesh, or of simulated ones (SUBSCRIBERS="20 200")
+	@$(if $(SUBSCRIBERS),$(PYTHON) -m benchmarks.controlplane.simulated $(SUBSCRIBERS),$(PYTHON) -m benchmarks.controlplane.propagation --cluster $(CLUSTER))
 
 bench-webhooks: venv ## what the webhooks take for an answer at 50 questions a second, and their memory over 10,000
 	@$(PYTHON) -m benchmarks.controlplane.webhooks
