@@ -13,6 +13,7 @@ NEEDS = {
     "balance": "nginx",
     "buckets": "nginx",
     "match": "nginx",
+    "judgement": "nginx",
     "fuzz": "nginx",
     "plugins": "pulumi",
     "cluster": "cluster",

@@ -14,14 +14,15 @@ from mesh.ctl.session import Session
 
 # Verb -> what `--help` says, so that the list is printed without importing a verb.
 _VERBS: Final = {
-    "analyze": "Say what of policies cannot be done as written: in files, or in the cluster.",
     "check": "Check cluster, SPIRE, NATS, controller, webhooks and sidecars; say how to repair what fails.",
     "completion": "Print the shell completion script.",
     "config": "Print the mesh's configuration as JSON.",
+    "describe": "Show what the mesh makes of a pod or a Service, and which policies act on it.",
     "inject": "Put the sidecar into the workloads of a manifest.",
     "proxy-status": "Show what every sidecar was sent and serves, and its certificate.",
     "status": "Show the parts of the mesh and its sidecars.",
     "version": "Print the version.",
+    "why": "Tell what becomes of a call, and which object decides.",
 }
 
 

@@ -199,5 +199,5 @@ def _arrive(caller: Caller, config: SidecarConfig, endpoint: Endpoint, wire: Wir
         pod=caller.pod if is_proven else "",
     )
     verdict = judge_access(config, incoming)
-    limit = limit_for(config, incoming) if verdict.is_allowed else None
+    limit = limit_for(config, incoming, endpoint.pod) if verdict.is_allowed else None
     return replace(leg, access=verdict, limit=limit, refusal=verdict.reason_id)

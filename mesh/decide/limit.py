@@ -38,14 +38,15 @@ class Applied:
     bucket: int = 0
 
 
-def limit_for(config: SidecarConfig, request: Request) -> Applied | None:
-    """Return the limit that holds for *request* at a pod of *config*: the first that names its caller or, when none
-    does, takes everyone else. Raises BadTargetError.
+def limit_for(config: SidecarConfig, request: Request, called: str = "") -> Applied | None:
+    """Return the limit that holds for *request* at the pod *called* (``namespace/name``) of *config*: the first that
+    names its caller or, when none does, takes everyone else. Raises BadTargetError.
     """
     if config.transparent or not request.is_http:
         return None
-    named = [applied for limit in config.limits if (applied := _bucket_of(limit, request.pod))]
-    others = [Applied(limit) for limit in config.limits if not limit.sources]
+    limits = [limit for limit in config.limits if not limit.pods or called in limit.pods]
+    named = [applied for limit in limits if (applied := _bucket_of(limit, request.pod))]
+    others = [Applied(limit) for limit in limits if not limit.sources]
     return next((applied for applied in named or others if _holds(applied.limit, request)), None)
 
 

@@ -98,7 +98,7 @@ def test_directions_are_the_same(examples: int) -> None:
 @pytest.mark.spec("7.breaker")
 def test_circuits_open_at_the_same_times(examples: int) -> None:
     @settings(max_examples=examples)
-    @given(policies.breakers, times)
+    @given(policies.breakers_of("a/c"), times)
     def same(breaker: Breaker, errors: list[int]) -> None:
         circuit, openings = CLOSED, []
         for now in errors:

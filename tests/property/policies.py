@@ -107,14 +107,16 @@ pods = st.builds(
     st.lists(limits, max_size=3).map(tuple),
     st.sampled_from([False, False, False, True]),
 )  # fmt: skip
-breakers = st.builds(
-    Breaker,
-    st.sampled_from(["a/c1", "a/c2", "a/c3"]),
-    st.integers(0, 4),
-    st.integers(0, 3),
-    st.none() | st.sampled_from(NAMES).map(lambda name: (f"a/{name}", 80)),
-)
-open_circuits = st.lists(st.sampled_from(["a/c1", "a/c2", "a/c3"]), max_size=2, unique=True)
+CIRCUITS = tuple(f"a/c-{name}" for name in NAMES)
+
+
+def breakers_of(policy: str) -> st.SearchStrategy[Breaker]:
+    """Breakers that a policy may ask for."""
+    fallbacks = st.none() | st.sampled_from(NAMES).map(lambda name: (f"a/{name}", 80))
+    return st.builds(Breaker, st.just(policy), st.integers(0, 4), st.integers(0, 3), fallbacks)
+
+
+open_circuits = st.lists(st.sampled_from(CIRCUITS), max_size=3, unique=True)
 
 
 def _splits_of(name: str) -> st.SearchStrategy[tuple[Split, ...]]:
@@ -138,7 +140,7 @@ def _service(name: str) -> st.SearchStrategy[ServicePort]:
         st.sampled_from([Protocol.HTTP, Protocol.HTTP, Protocol.TCP]),
         st.sampled_from([True, True, True, False]),
         _splits_of(name),
-        st.none() | breakers,
+        st.none() | breakers_of(f"a/c-{name}"),
     )  # fmt: skip
 
 

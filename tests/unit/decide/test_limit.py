@@ -88,3 +88,9 @@ def test_a_limit_holds_on_its_ports_for_its_requests(limit: Limit, request_: Req
 
 def test_transparent_limits_nothing() -> None:
     assert limit_for(config(OTHERS, transparent=True), Request(80)) is None
+
+
+def test_a_limit_may_hold_for_some_pods_of_a_group() -> None:
+    some = Limit("a/some", TEN, pods=("a/s1",))
+    assert limit_for(config(some), Request(80), "a/s1") == Applied(some)
+    assert limit_for(config(some), Request(80), "a/s2") is None
