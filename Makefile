@@ -10,7 +10,7 @@ NODES ?= 1
 SECONDS ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help venv tools tools-list up down env lint unit test sanitize fuzz soak memory bench bench-propagation bench-webhooks spec check lock clean-cache
+.PHONY: help venv tools tools-list up down env lint unit test sanitize fuzz soak memory bench bench-propagation bench-scale bench-webhooks spec check lock clean-cache
 
 help:
 	@awk '/^[a-z-]+:.*## / { name = $$1; sub(/^.*## /, ""); printf "make %-18s %s\n", name, $$0 }' $(MAKEFILE_LIST) | sed 's/: / /'
@@ -60,11 +60,15 @@ memory: venv ## what each process of the running mesh holds (WATCH="5 15": and h
 bench: venv ## what a request costs through two sidecars, beside Envoy and plain NGINX (ONLY=http1,grpc,tcp,connections JSON=file)
 	@$(PYTHON) -m benchmarks.dataplane $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON))
 
-bench-propagation: venv ## time from a change of endpoints to the last sidecar of the running mesh
-	@$(PYTHON) -m benchmarks.controlplane.propagation --cluster $(CLUSTER)
+bench-propagation: venv ## time from a change to the last sidecar of the running mesh, or of simulated ones (SUBSCRIBERS="20 200")
+	@$(if $(SUBSCRIBERS),$(PYTHON) -m benchmarks.controlplane.simulated $(SUBSCRIBERS),$(PYTHON) -m benchmarks.controlplane.propagation --cluster $(CLUSTER))
 
 bench-webhooks: venv ## what the webhooks take for an answer at 50 questions a second, and their memory over 10,000
 	@$(PYTHON) -m benchmarks.controlplane.webhooks
+
+bench-scale: venv ## what the controller needs for 1,000 Services and 10,000 pods without kubelets (ARGUMENTS="--seconds 20 ...")
+	@$(PYTHON) -m embedded.tools --ensure kwok
+	@$(PYTHON) -m benchmarks.controlplane.scale $(ARGUMENTS)
 
 spec: venv ## the clauses of the contract and the tests that prove them
 	@$(PYTHON) -m scripts.spec

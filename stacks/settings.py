@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from mesh.api import names, quantities
 from mesh.api.mesh_config import (
+    AccessControlMode,
     LbMethod,
     LogFormat,
     LogLevel,
@@ -58,12 +59,6 @@ class Environment(StrEnum):
     """Flavour of the cluster."""
 
     KUBERNETES = "kubernetes"
-
-
-class AccessControl(StrEnum):
-    """What happens to calls that no TrafficTarget mentions; ``deny`` would be a promise that nothing keeps yet."""
-
-    ALLOW = "allow"
 
 
 class SpireLogLevel(StrEnum):
@@ -181,8 +176,8 @@ class Settings:
     images: Mapping[str, str] | None = member("Image reference by role; overrides registry.", default=None)
     mtls: MtlsSettings = member("Identity and mutual TLS.", default=MtlsSettings())
     spire: SpireSettings = member("SPIRE's intervals and log level.", default=SpireSettings())
-    access_control_mode: AccessControl = member(
-        "What happens to calls that no TrafficTarget mentions.", default=AccessControl.ALLOW
+    access_control_mode: AccessControlMode = member(
+        "What happens to calls that no TrafficTarget mentions.", default=AccessControlMode.ALLOW
     )
     client_max_body_size: str = member(
         "Largest request body.", default="1m", pattern=quantities.SIZE_PATTERN, takes=quantities.SIZE_TAKES

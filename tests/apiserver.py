@@ -47,10 +47,14 @@ class ApiError(Exception):
 
 
 class ApiServer:
-    """A running API server: `kubeconfig` is a file for any client, `request` the shortest way to an object."""
+    """A running API server: `kubeconfig` is a file for any client, `request` the shortest way to an object.
 
-    def __init__(self, directory: Path) -> None:
+    *services* are the addresses that Services get.
+    """
+
+    def __init__(self, directory: Path, services: str) -> None:
         self.directory = directory
+        self._services = services
         self.kubeconfig = directory / "kubeconfig"
         self.port = _free_port()
         self.token = secrets.token_hex(16)
@@ -82,6 +86,8 @@ class ApiServer:
             "--secure-port=0",
             f"--service-account-private-key-file={self._certificates / 'accounts.pem'}",
             "--concurrent-gc-syncs=4",
+            "--kube-api-qps=500",
+            "--kube-api-burst=1000",
         )
         # The first sign of life of the controllers; objects in the namespace need it too.
         self.wait_for("/api/v1/namespaces/default/serviceaccounts/default")
@@ -97,7 +103,7 @@ class ApiServer:
             f"--cert-dir={self._certificates}",
             f"--token-auth-file={self._certificates / 'tokens.csv'}",
             "--authorization-mode=RBAC",
-            "--service-cluster-ip-range=198.19.240.0/24",
+            f"--service-cluster-ip-range={self._services}",
             "--service-account-issuer=https://kubernetes.default.svc",
             f"--service-account-signing-key-file={self._certificates / 'accounts.pem'}",
             f"--service-account-key-file={self._certificates / 'accounts.pem'}",
@@ -233,9 +239,9 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextlib.contextmanager
-def running(directory: Path) -> Iterator[ApiServer]:
+def running(directory: Path, services: str = "198.19.240.0/24") -> Iterator[ApiServer]:
     """An API server for the length of a with statement."""
-    server = ApiServer(directory)
+    server = ApiServer(directory, services)
     try:
         server.start()
         yield server

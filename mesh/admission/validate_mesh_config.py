@@ -5,7 +5,7 @@ from typing import Any
 
 from mesh.api import names
 from mesh.api.errors import InvalidInputError, Problem, quote
-from mesh.api.mesh_config import AccessControlMode, parse_mesh_config
+from mesh.api.mesh_config import parse_mesh_config
 
 
 def mesh_config_problems(
@@ -35,7 +35,3 @@ def _object_problems(name: str, namespace: str, manifest: Mapping[str, Any], mes
     expected = names.mesh_config_class(mesh_namespace)
     if config.spec.mesh_config_class_name != expected:
         yield Problem("spec.meshConfigClassName", quote(config.spec.mesh_config_class_name), quote(expected))
-    if config.spec.access_control_mode is AccessControlMode.DENY:
-        # Accepting it would promise a wall that no sidecar builds yet.
-        remedy = "keep allow until access policies are enforced, and restrict callers by other means"
-        yield Problem("spec.accessControlMode", quote("deny"), quote("allow"), remedy)

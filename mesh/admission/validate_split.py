@@ -43,11 +43,11 @@ def references(policy: Split) -> list[Reference]:
 
 
 def _circle(policy: Split, neighbours: Sequence[Split]) -> list[str]:
-    """A way from the root over backends with a weight back to the root, if there is one."""
+    """A way from the root over backends back to the root, if there is one; a weight of 0 may be another one tomorrow."""
     edges: dict[str, list[str]] = {}
     for one in (policy, *neighbours):
         # A share that is the root itself is the root's own endpoints, and is not split again.
-        ways = [row.service for row in one.spec.backends if row.weight and row.service != one.spec.service]
+        ways = [row.service for row in one.spec.backends if row.service != one.spec.service]
         edges.setdefault(one.spec.service, []).extend(ways)
     root = policy.spec.service
     paths, seen = [[root]], set[str]()

@@ -48,7 +48,7 @@ def _fallback(policy: Policy[CircuitBreakerSpec], services: ServiceTable, remark
         wrong = "does not exist"
     elif not any(found.port == port for found in services.ports(namespace, name)):
         wrong = f"has no TCP port {port}"
-    elif not all(pod.group for pod in services.pods(declared) if pod.addresses):
+    elif not all(pod.group for pod in services.workloads(namespace).behind(declared) if pod.addresses):
         wrong = "has pods without a sidecar"
     if wrong:
         text = f"the fallback Service {fallback.service} {wrong}: an open circuit answers 503"

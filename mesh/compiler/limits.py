@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from mesh.api import names
 from mesh.api.policy import Policy
 from mesh.api.rate_limit import NODELAY, ObjectReference, RateLimitSpec, limit_status, microrequests
 from mesh.compiler.book import PolicyBook, Remarks
@@ -21,27 +20,51 @@ Ports = frozenset[int]
 """Ports of a pod; none means every one that carries requests."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Applied:
     """A limit and where it holds: pods of the destination (by key) with their ports, and pods of the sources."""
 
     policy: Policy[RateLimitSpec]
     destinations: dict[str, tuple[Pod, Ports]]
     sources: tuple[tuple[ObjectReference, frozenset[str]], ...]
+    written: frozenset[ObjectReference]
+    callers: frozenset[str]
+
+
+class _Held:
+    """The limits that hold so far, found by where they do: by a pod of the destination, and by how it is written."""
+
+    def __init__(self) -> None:
+        self._by_pod: dict[str, list[_Applied]] = {}
+        # Without pods there is nothing to compare but what is written.
+        self._by_words: dict[ObjectReference, list[_Applied]] = {}
+
+    def add(self, limit: _Applied) -> None:
+        self._by_words.setdefault(limit.policy.spec.destination, []).append(limit)
+        for key in limit.destinations:
+            self._by_pod.setdefault(key, []).append(limit)
+
+    def in_the_way(self, limit: _Applied) -> _Applied | None:
+        """The oldest one that would hold some caller of some pod twice."""
+        same_words = self._by_words.get(limit.policy.spec.destination, [])
+        meeting = {one: None for key in limit.destinations for one in self._by_pod.get(key, ())}
+        found = [one for one in same_words if _same_callers(one, limit)]
+        found += [one for one in meeting if _same_callers(one, limit) and _same_ports(one, limit)]
+        return min(found, key=lambda one: one.policy.age, default=None)
 
 
 def compile_limits(book: PolicyBook, services: ServiceTable, remarks: Remarks) -> dict[str, tuple[Limit, ...]]:
     """The limits of each sidecar group. A limit that holds for some pods of a group only names them."""
-    applied: list[_Applied] = []
+    held = _Held()
     found: dict[str, list[Limit]] = {}
     for policy in book.limits:
         limit = _resolve(policy, services, remarks)
-        older = next((one for one in applied if _conflict(one, limit)), None)
+        older = held.in_the_way(limit)
         if older:
             text = f"RateLimit {older.policy.key} is older and limits the same source at the same destination; it stays"
             remarks.refuse(policy, UPSERT_FAILED, text)
             continue
-        applied.append(limit)
+        held.add(limit)
         matches = matches_of(policy, ((rule.name, rule.matches) for rule in policy.spec.rules), book, remarks)
         if policy.spec.rules and not matches:
             continue
@@ -63,42 +86,38 @@ def _resolve(policy: Policy[RateLimitSpec], services: ServiceTable, remarks: Rem
             text = f"no pod with a sidecar belongs to the source {_describe(source)}; its share of the rate is nobody's"
             remarks.say(policy, SOURCE_MISSING, text)
         sources.append((source, pods))
-    return _Applied(policy, destinations, tuple(sources))
+    callers = frozenset[str]().union(*(pods for _, pods in sources))
+    return _Applied(policy, destinations, tuple(sources), frozenset(spec.sources), callers)
 
 
 def _pods(reference: ObjectReference, services: ServiceTable) -> Iterator[tuple[Pod, Ports]]:
     """The pods that *reference* means, each with the ports that it means."""
-    view = services.views.get(reference.namespace)
-    if view is None:
-        return
+    workloads = services.workloads(reference.namespace)
     if reference.kind == "Service":
         service = services.declared(reference.namespace, reference.name)
         if service:
-            with_ports = ((pod, frozenset(target_ports(service, pod))) for pod in services.pods(service))
+            with_ports = ((pod, frozenset(target_ports(service, pod))) for pod in workloads.behind(service))
             yield from ((pod, ports) for pod, ports in with_ports if ports)
         return
-    label, value = names.parent_label(reference.kind), names.label_value(reference.name)
-    for pod in view.pods:
-        if pod.name == reference.name if reference.kind == "Pod" else pod.labels.get(label) == value:
-            yield pod, frozenset()
+    is_pod = reference.kind == "Pod"
+    found = workloads.named(reference.name) if is_pod else workloads.owned_by(reference.kind, reference.name)
+    yield from ((pod, frozenset()) for pod in found)
 
 
-def _conflict(older: _Applied, younger: _Applied) -> bool:
-    """Whether some caller of some pod would be held to both."""
-    meet = any(
-        not older.destinations[key][1] or not ports or older.destinations[key][1] & ports
+def _same_ports(older: _Applied, younger: _Applied) -> bool:
+    """Whether they hold for one port of one pod."""
+    return any(
+        not older.destinations[key][1] or not ports or not older.destinations[key][1].isdisjoint(ports)
         for key, (_, ports) in younger.destinations.items()
         if key in older.destinations
     )
-    # Without pods there is nothing to compare but what is written.
-    same_words = older.policy.spec.destination == younger.policy.spec.destination
-    if not meet and not same_words:
-        return False
+
+
+def _same_callers(older: _Applied, younger: _Applied) -> bool:
+    """Whether both name some caller, or both are for everyone else."""
     if not older.sources or not younger.sources:
         return not older.sources and not younger.sources
-    written = {source for source, _ in older.sources}
-    pods = {pod for _, found in older.sources for pod in found}
-    return any(source in written or found & pods for source, found in younger.sources)
+    return not older.written.isdisjoint(younger.written) or not older.callers.isdisjoint(younger.callers)
 
 
 def _by_group(limit: _Applied) -> dict[str, dict[str, Ports]]:
@@ -113,7 +132,7 @@ def _limits(
 ) -> Iterator[Limit]:
     policy, spec = limit.policy, limit.policy.spec
     namespace = next(iter(members)).partition("/")[0]
-    everyone = {pod.key for pod in services.views[namespace].pods if pod.group == group}
+    everyone = services.workloads(namespace).of_group(group)
     by_ports: dict[Ports, set[str]] = {}
     for key, ports in members.items():
         by_ports.setdefault(ports, set()).add(key)

@@ -1,13 +1,14 @@
 """What one namespace contributes: its Service ports, its pods' addresses, its sidecar groups."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from mesh.api.errors import InvalidInputError
 from mesh.api.mtls import MtlsMode
 from mesh.compiler.endpoints import service_ports
 from mesh.compiler.finding import Finding
 from mesh.compiler.incoming import IncomingPorts
+from mesh.compiler.workloads import Workloads
 from mesh.model import annotations, identity
 from mesh.model.sidecar_config import IncomingPort, PodAddress, ServicePort
 from mesh.model.snapshot import MeshSettings, NamespaceView, Pod, Service
@@ -46,6 +47,7 @@ class NamespacePart:
     has_bare_endpoints: bool
     has_zone_hints: bool
     by_service: Mapping[str, tuple[ServicePort, ...]]
+    workloads: Workloads = field(compare=False)
 
 
 def compile_namespace(view: NamespaceView, settings: MeshSettings) -> NamespacePart:
@@ -77,7 +79,9 @@ def compile_namespace(view: NamespaceView, settings: MeshSettings) -> NamespaceP
     by_service: dict[str, tuple[ServicePort, ...]] = {}
     for port in ports_of_services:
         by_service[port.service] = (*by_service.get(port.service, ()), port)
-    return NamespacePart(services, addresses, groups, tuple(sorted(set(findings))), bare, hinted, by_service)
+    return NamespacePart(
+        services, addresses, groups, tuple(sorted(set(findings))), bare, hinted, by_service, Workloads(view)
+    )
 
 
 def _without_app_protocol(service: Service) -> Service:

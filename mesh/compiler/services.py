@@ -1,12 +1,16 @@
 """Services of the whole mesh, found by namespace and name, for policies that refer to them."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
 
 from mesh.compiler.incoming import target_numbers
 from mesh.compiler.namespace import NamespacePart
+from mesh.compiler.workloads import Workloads
 from mesh.model.sidecar_config import ServicePort
 from mesh.model.snapshot import NamespaceView, Pod, Service
+
+_NOBODY: Final = Workloads(NamespaceView(""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,31 +19,25 @@ class ServiceTable:
 
     views: Mapping[str, NamespaceView]
     parts: Mapping[str, NamespacePart]
+    _by_name: dict[str, dict[str, Service]] = field(default_factory=dict)
 
     def declared(self, namespace: str, name: str) -> Service | None:
         """The Service as it was written."""
-        view = self.views.get(namespace)
-        return next((service for service in view.services if service.name == name), None) if view else None
+        by_name = self._by_name.get(namespace)
+        if by_name is None:
+            view = self.views.get(namespace)
+            by_name = self._by_name[namespace] = {service.name: service for service in view.services} if view else {}
+        return by_name.get(name)
 
     def ports(self, namespace: str, name: str) -> tuple[ServicePort, ...]:
         """Its TCP ports with their endpoints, those of a headless one, too; none where the mesh does not lead to it."""
         part = self.parts.get(namespace)
         return part.by_service.get(name, ()) if part else ()
 
-    def pods(self, service: Service) -> Iterator[Pod]:
-        """The pods behind *service*: those that it selects, or whose address somebody has written into its slices."""
-        view = self.views[service.namespace]
-        if service.selector:
-            yield from (pod for pod in view.pods if service.selector.items() <= pod.labels.items())
-            return
-        written = {
-            address
-            for part in view.slices
-            if part.service == service.name
-            for endpoint in part.endpoints
-            for address in endpoint.addresses
-        }
-        yield from (pod for pod in view.pods if written.intersection(pod.addresses))
+    def workloads(self, namespace: str) -> Workloads:
+        """The pods of a namespace, as policies name them; none where the mesh does not lead to it."""
+        part = self.parts.get(namespace)
+        return part.workloads if part else _NOBODY
 
 
 def target_ports(service: Service, pod: Pod) -> set[int]:

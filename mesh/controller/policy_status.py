@@ -65,7 +65,7 @@ def status_of(outcome: PolicyOutcome, counts: Counts, before: Mapping[str, Any],
     synced, total = counts
     programmed = "NotAccepted" if not outcome.accepted else "Synced" if synced == total else "Pending"
     facts = (
-        (ACCEPTED, outcome.accepted, outcome.reason, outcome.message),
+        (ACCEPTED, outcome.accepted, outcome.reason, outcome.message or "applied as written"),
         (PROGRAMMED, programmed == "Synced", programmed, f"{synced} of {total} sidecars"),
     )
     rows = {row.get("type"): row for row in before.get("conditions") or ()}

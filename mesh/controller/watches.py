@@ -50,6 +50,7 @@ class Watches:
         self._on_configured = on_configured
         self._dirty = asyncio.Event()
         self._compiler = Compiler()
+        self._wanted: Wanted = {}
         self.index = Index(self._dirty.set)
         self.configuration = Configuration(installation, self._configuration_changed)
 
@@ -110,11 +111,17 @@ class Watches:
         started = time.monotonic()
         compilation = self._compiler.compile(self.index.snapshot(settings))
         shared = codec.SharedScopes()
-        wanted = {
-            group: (codec.digest(codec.canonical(config, shared)), config)
-            for group, config in compilation.configs.items()
+        self._wanted = wanted = {
+            group: (self._digest(group, config, shared), config) for group, config in compilation.configs.items()
         }
         self._on_compiled(wanted, compilation)
         seconds = time.monotonic() - started
         log.debug("compiled", extra={"groups": len(wanted), "seconds": round(seconds, 4)})
         return seconds
+
+    def _digest(self, group: str, config: SidecarConfig, shared: codec.SharedScopes) -> str:
+        """The digest of a document; one that is equal to the last one, as most are, is not written again."""
+        before = self._wanted.get(group)
+        if before is not None and before[1] == config:
+            return before[0]
+        return codec.digest(codec.canonical(config, shared))

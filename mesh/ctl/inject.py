@@ -47,7 +47,7 @@ def command(
         text = _read_file(config_file) if config_file else mesh_settings_text(session)
         native = True if config_file else _has_native_sidecars(session)
         settings = parse_settings(load_settings(text), native_sidecar=native)
-        manifest = parse_manifest(_read(source, session.timeout_seconds), source)
+        manifest = parse_manifest(read_source(source, session.timeout_seconds), source)
         chosen = {name: ports for name, ports in annotations.items() if ports}
         outcome = inject_manifest(manifest, settings, for_namespace, chosen)
     except InvalidInputError as error:
@@ -72,7 +72,8 @@ def _has_native_sidecars(session: Session) -> bool:
         raise click.ClickException(str(error)) from error
 
 
-def _read(source: str, timeout_seconds: float) -> str:
+def read_source(source: str, timeout_seconds: float) -> str:
+    """The text of a file, of an http(s) URL, or of standard input for ``-``. Raises ClickException."""
     if source == "-":
         return _decode(sys.stdin.buffer.read(), "standard input")
     if urlsplit(source).scheme in {"http", "https"}:

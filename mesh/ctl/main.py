@@ -14,6 +14,7 @@ from mesh.ctl.session import Session
 
 # Verb -> what `--help` says, so that the list is printed without importing a verb.
 _VERBS: Final = {
+    "analyze": "Say what of policies cannot be done as written: in files, or in the cluster.",
     "check": "Check cluster, SPIRE, NATS, controller, webhooks and sidecars; say how to repair what fails.",
     "completion": "Print the shell completion script.",
     "config": "Print the mesh's configuration as JSON.",

@@ -72,7 +72,10 @@ MESH_CONFIGS: Final[Kind[objects.CustomObject, dict[str, Any]]] = Kind(
 )
 # Policies as the writer of their statuses sees them, and as the compiler does, by kind.
 POLICIES: Final = {
-    kind.kind: _kind(kind.kind, f"/apis/{kind.api_version}", kind.plural, objects.CustomObject) for kind in POLICY_KINDS
+    kind.kind: Kind(
+        kind.kind, f"/apis/{kind.api_version}", kind.plural, objects.CustomObject, _same, may_be_absent=True
+    )
+    for kind in POLICY_KINDS
 }
 PARSED_POLICIES: Final[dict[str, Kind[objects.CustomObject, Policy[Any] | FaultyPolicy]]] = {
     kind.kind: Kind(

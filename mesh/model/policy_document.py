@@ -86,6 +86,8 @@ def parse_breaker(row: object) -> Breaker:
 
 def render_guards(enforced: bool, targets: Sequence[Target], limits: Sequence[Limit]) -> dict[str, Any]:
     """Give what guards a group's own pods: an object without anything where nothing does."""
+    if not (enforced or targets or limits):
+        return {}  # Most groups: this is asked several times for each at every change.
     table = number_matches((*targets, *limits))
     callers = {caller: number for number, caller in enumerate(sorted({who for row in targets for who in row.sources}))}
     fields: dict[str, Any] = {

@@ -35,6 +35,8 @@ def documents() -> list[bytes]:
     full.split(0, "shop/weights", [(0, 90), (2, 10), (3, 0)]).split(2, "shop/nested", [(3, 4_000)])
     full.breaker([0], "shop/breaker", 3, 30_000, 4).breaker([2, 3], "shop/other", 1000, 1)
     full.headless("10.0.0.1", 8080, 0)
+    rules = [Match("^/shop%5C.x", "GET,HEAD", (("x-tenant", "^(a|b)$"), ("x-any", "-"))), Match("^/b")]
+    full.enforce_access().target("shop/a", [ID, f"{ID}-2"], 8080, rules, tcp=True).target("shop/b", [ID])
     full.pod(To("10.0.0.1", 8080, ID, "shop/server-0")).pod(To("fd00::1", 9090, f"{ID}-2"), "grpc")
     rest = Document(mode="permissive", revision="-").service("a/b", "fd00:10::1", 443, [], protocol="tcp").render()
     lines = "request\t0\t500\t2\tidempotent\ninjected\t10.0.0.7\nunknown\tline\n"
@@ -134,8 +136,24 @@ def addresses() -> list[bytes]:
     return [text.encode() for text in texts]
 
 
+def matches() -> list[bytes]:
+    """Patterns of routes with texts that fit and do not, searches that are given up, and patterns that are none."""
+    return [
+        b"^/shop/[0-9]+$\n/shop/42",
+        b"^/a\\.b*\n/a.bb",
+        b"(?i)(red|blue),\\s+x\nred,  x",
+        b"^(a+)+$\n" + b"a" * 200 + b"!",
+        b"(?:(?=a)b|\\Qa.b\\E|[[:alpha:]]{2,})\nxa.b",
+        b"^/ab{0,2}\n/a",
+        b"(?<name>x)(?&name)(*COMMIT)y|\\Kz\nxxy",
+        b"[\n[",
+        b"(*UTF)x\nx",
+    ]
+
+
 SEEDS = {
     "state": documents,
+    "match": matches,
     "hello": hellos,
     "pem": pems,
     "certificate": certificates,

@@ -62,6 +62,43 @@ target_use(ngx_mesh_table_t *t)
 }
 
 
+static ngx_int_t
+target_header(void *data, ngx_mesh_criterion_t *c, ngx_str_t *value)
+{
+    *value = c->name;
+
+    return NGX_OK;
+}
+
+
+/* whoever is named is judged, and by a policy of this table */
+
+static void
+target_judge(ngx_mesh_table_t *t)
+{
+    ngx_str_t              method = ngx_string("GET");
+    ngx_uint_t             i;
+    ngx_mesh_subject_t     subject;
+    ngx_mesh_judgement_t   j;
+
+    for (i = 0; i < t->nidentities; i++) {
+
+        subject.path = &t->identities[i];
+        subject.method = &method;
+        subject.header = target_header;
+        subject.data = NULL;
+
+        ngx_mesh_access_judge(&t->access, &t->identities[i], 8080,
+                              i % 2 ? NULL : &subject, &j);
+
+        fuzz_must(j.policy == NULL || j.reason != NULL);
+        fuzz_must(j.policy == NULL
+                  || (j.policy >= t->policies
+                      && j.policy < t->policies + t->npolicies));
+    }
+}
+
+
 int
 LLVMFuzzerTestOneInput(const u_char *data, size_t size)
 {
@@ -92,6 +129,7 @@ LLVMFuzzerTestOneInput(const u_char *data, size_t size)
 
     fuzz_must(ngx_mesh_table_link(t) == NGX_OK);
     target_use(t);
+    target_judge(t);
     ngx_mesh_table_release(t);
 
     return 0;

@@ -12,7 +12,14 @@ from tests.fuzz.programs import Programs
 from tests.fuzz.seeds import SEEDS, hello
 
 # So many that each takes a second or two where nothing else runs.
-CHANGES = {"state": 100_000, "hello": 200_000, "pem": 20_000, "certificate": 50_000, "address": 400_000}
+CHANGES = {
+    "state": 100_000,
+    "hello": 200_000,
+    "pem": 20_000,
+    "certificate": 50_000,
+    "address": 400_000,
+    "match": 20_000,
+}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -6,6 +6,7 @@
 
 
 #include "ngx_http_mesh.h"
+#include "ngx_mesh_counters.h"
 
 
 /* the application's own word for a call that failed, where it said one */
@@ -162,6 +163,11 @@ ngx_http_mesh_circuits_metric(ngx_mesh_text_t *t, ngx_mesh_table_t *table)
 
     for (i = 0; table && i < table->nbreakers; i++) {
         b = &table->breakers[i];
+
+        /* what is asked for is in use, also when it never opens */
+
+        (void) ngx_mesh_slot_cached(b->guard.counter_slot,
+                                    b->guard.counter_hash);
 
         ngx_mesh_text(t, "nginx_mesh_circuit_open{policy=\"%V\"} %ui\n",
                       &b->policy->name, ngx_mesh_circuit_is_open(&b->guard));

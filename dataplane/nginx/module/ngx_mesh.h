@@ -156,7 +156,7 @@ ngx_uint_t ngx_mesh_accepts(ngx_mesh_addr_t *dst,
 /* ngx_mesh_apply.c */
 
 ngx_int_t ngx_mesh_apply(ngx_str_t *errors, size_t size, ngx_log_t *log);
-void ngx_mesh_load(ngx_log_t *log);
+ngx_uint_t ngx_mesh_load(ngx_log_t *log);
 void ngx_mesh_refresh(ngx_log_t *log);
 ngx_uint_t ngx_mesh_ready(const char **reason);
 

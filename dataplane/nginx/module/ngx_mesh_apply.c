@@ -299,12 +299,26 @@ ngx_mesh_take_all(ngx_str_t *errors, size_t size, ngx_log_t *log)
 }
 
 
+/*
+ * A file may lie there before its writer says so.  If this worker came upon
+ * it while it took over something else, the others were not told.
+ */
+
+static ngx_uint_t  ngx_mesh_taken_early;
+
+
 ngx_int_t
 ngx_mesh_apply(ngx_str_t *errors, size_t size, ngx_log_t *log)
 {
     ngx_uint_t  taken;
 
     taken = ngx_mesh_take_all(errors, size, log);
+
+    if (taken == 0 && ngx_mesh_taken_early) {
+        taken = 1;
+    }
+
+    ngx_mesh_taken_early = 0;
 
     if (taken) {
         ngx_mesh.seen = ngx_atomic_fetch_add(&ngx_mesh.counters->generation,
@@ -318,7 +332,7 @@ ngx_mesh_apply(ngx_str_t *errors, size_t size, ngx_log_t *log)
 
 /* at the start of a worker: what was applied last */
 
-void
+ngx_uint_t
 ngx_mesh_load(ngx_log_t *log)
 {
     u_char     buf[3 * NGX_MESH_ERROR_MAX];
@@ -327,7 +341,7 @@ ngx_mesh_load(ngx_log_t *log)
     errors.data = buf;
     ngx_mesh.seen = ngx_mesh.counters->generation;
 
-    (void) ngx_mesh_take_all(&errors, sizeof(buf), log);
+    return ngx_mesh_take_all(&errors, sizeof(buf), log);
 }
 
 
@@ -337,7 +351,7 @@ void
 ngx_mesh_refresh(ngx_log_t *log)
 {
     if (ngx_mesh.counters->generation != ngx_mesh.seen) {
-        ngx_mesh_load(log);
+        ngx_mesh_taken_early |= ngx_mesh_load(log);
     }
 }
 

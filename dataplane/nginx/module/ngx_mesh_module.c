@@ -200,7 +200,7 @@ ngx_mesh_init_process(ngx_cycle_t *cycle)
     ngx_mesh_peers_init();
     ngx_mesh_counters_start_worker();
     ngx_mesh_drain_init(cycle);
-    ngx_mesh_load(cycle->log);
+    (void) ngx_mesh_load(cycle->log);
     ngx_mesh_look_start(cycle);
 
     return NGX_OK;

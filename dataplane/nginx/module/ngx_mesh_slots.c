@@ -88,7 +88,6 @@ ngx_mesh_counters_reclaim(ngx_mesh_counters_t *c)
 
         if (slot->family != NGX_MESH_FAMILY_REFUSALS
             && slot->family != NGX_MESH_FAMILY_HANDSHAKES
-            && slot->family != NGX_MESH_FAMILY_CIRCUITS
             && (time_t) slot->used + NGX_MESH_SLOT_IDLE < ngx_time())
         {
             slot->hash = 0;

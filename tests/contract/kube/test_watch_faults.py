@@ -154,3 +154,34 @@ async def test_a_list_that_expires_between_its_pages_is_begun_again(server: Serv
         await eventually(lambda: events, "a list")
         assert set(state(events)) == {"b", "c"}
     assert server.queries[3]["continue"] == "token"
+
+
+TCP_ROUTES = kinds.PARSED_POLICIES["TCPRoute"]
+
+
+@pytest.mark.spec("7.absent")
+async def test_policies_that_the_api_server_does_not_know_are_none(server: Server, client: Client) -> None:
+    """A definition that is not installed keeps nobody waiting; when it comes, its objects do."""
+    server.steps = [refused(404), refused(404), listed("5", "all"), watched(hold=True)]
+    async with following(client, TCP_ROUTES) as events:
+        await eventually(lambda: lists(events) > 1, "empty lists")
+        await eventually(lambda: list(state(events)) == ["all"], "the object")
+
+
+@pytest.mark.spec("7.absent")
+async def test_a_definition_that_is_lost_takes_nothing_away(server: Server, client: Client) -> None:
+    """Whoever removes one sees its objects deleted first; an API server that forgets it is no deletion."""
+    server.steps = [listed("5", "all"), watched(), refused(404)]
+    async with following(client, TCP_ROUTES) as events:
+        await eventually(lambda: len(server.queries) > 4, "more attempts")
+        assert list(state(events)) == ["all"]
+        assert lists(events) == 1
+
+
+@pytest.mark.spec("7.absent")
+async def test_other_kinds_are_never_taken_for_absent(server: Server, client: Client) -> None:
+    """A 404 for what every cluster has is an error."""
+    server.steps = [refused(404), refused(404), refused(404), listed("5", "a"), watched(hold=True)]
+    async with following(client, kinds.CONFIG_MAPS, "n") as events:
+        await eventually(lambda: list(state(events)) == ["a"], "the object")
+        assert lists(events) == 1

@@ -16,7 +16,7 @@ from mesh.api.traffic_split import parse_traffic_split
 from mesh.api.traffic_target import parse_traffic_target
 from tests.unit.api.policies import ALL, BREAKER, GROUP, LIMIT, SPLIT, TARGET, TCP, changed, without
 
-PARSERS: dict[str, Callable[[dict[str, Any]], Policy[Any]]] = {
+PARSERS: dict[str, Callable[..., Policy[Any]]] = {
     "TrafficSplit": parse_traffic_split,
     "HTTPRouteGroup": parse_http_route_group,
     "TCPRoute": parse_tcp_route,
@@ -77,11 +77,11 @@ def test_kinds_of_others_pass() -> None:
 
 @pytest.mark.spec("7.webhook")
 def test_circles_of_splits_are_refused_with_the_way_round() -> None:
-    """Over any number of splits; neither the root itself as a backend nor a backend without weight closes one."""
+    """Over any number of splits, whatever the weights are today; the root itself as a backend closes none."""
     around = cluster(split("one", "a", "a", "b"), split("two", "b", "c"), split("far", "z", "a"))
     assert "spec.backends: got c > a > b > c, takes backends" in refusals(split("three", "c", "a"), around)
     assert refusals(split("three", "c", "c", "d"), around) == ""
-    assert refusals(split("three", "c", "a", weight=0), around) == ""
+    assert refusals(split("three", "c", "a", weight=0), around) != ""
     elsewhere = changed(split("three", "c", "a"), "metadata.namespace", "other")
     assert refusals(elsewhere, around) == ""
 

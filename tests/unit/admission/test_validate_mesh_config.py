@@ -28,8 +28,9 @@ def judge(
 @pytest.mark.spec("6.meshconfig")
 @pytest.mark.parametrize("operation", ["CREATE", "UPDATE"])
 def test_a_good_one_passes(operation: str) -> None:
-    """All defaults, and a change of the mode."""
+    """All defaults, and changes of the modes."""
     assert judge(operation, manifest()) == ""
+    assert judge(operation, manifest(accessControlMode="deny")) == ""
     assert judge(operation, manifest(mtls={"mode": "strict"})) == ""
 
 
@@ -41,7 +42,7 @@ def test_a_good_one_passes(operation: str) -> None:
         (manifest(mtls={"svidTTL": "999h", "caTTL": "24h"}), "spec.mtls.svidTTL"),
         (manifest(clientMaxBodySize="1x"), "spec.clientMaxBodySize"),
         (manifest(meshConfigClassName="other"), "spec.meshConfigClassName"),
-        (manifest(accessControlMode="deny"), "spec.accessControlMode"),
+        (manifest(accessControlMode="some"), "spec.accessControlMode"),
     ],
 )
 def test_what_cannot_work_is_refused_by_field(body: dict[str, Any], place: str) -> None:

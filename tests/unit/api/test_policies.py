@@ -16,7 +16,7 @@ from mesh.api.traffic_split import parse_traffic_split
 from mesh.api.traffic_target import Subject, parse_traffic_target
 from tests.unit.api.policies import BREAKER, GROUP, LIMIT, SPLIT, TARGET, TCP, changed, without
 
-PARSERS: dict[str, Callable[[dict[str, Any]], Policy[Any]]] = {
+PARSERS: dict[str, Callable[..., Policy[Any]]] = {
     "TrafficSplit": parse_traffic_split,
     "HTTPRouteGroup": parse_http_route_group,
     "TCPRoute": parse_tcp_route,

@@ -5,8 +5,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from mesh.api.policy import Policy
+from mesh.api.rate_limit import RATE_LIMIT
+from mesh.api.tcp_route import TCP_ROUTE
 from mesh.kube import convert, objects
-from mesh.model.snapshot import ContainerPort, Service, SliceEndpoint
+from mesh.model.snapshot import ContainerPort, FaultyPolicy, Service, SliceEndpoint
 from mesh.model.topology import Hints
 
 
@@ -147,3 +150,45 @@ def test_ports_are_in_the_order_in_which_kubernetes_looks_for_a_name() -> None:
     }
     found = convert.pod(msgspec.convert(document, objects.PodObject))
     assert found.ports == (ContainerPort(8080, name="web"), ContainerPort(9090, name="web"))
+
+
+META = {
+    "name": "slow",
+    "namespace": "shop",
+    "uid": "u-1",
+    "generation": 4,
+    "creationTimestamp": "2026-01-02T03:04:05Z",
+    "annotations": {"nsm.nginx.com/limit-status": "429", "other.example/x": "1"},
+}
+RATE: dict[str, Any] = {"name": "slow", "rate": "10r/s", "destination": {"kind": "Pod", "name": "web"}}
+
+
+def custom(spec: dict[str, Any] | None) -> objects.CustomObject:
+    return msgspec.convert({"metadata": META, "spec": spec}, objects.CustomObject)
+
+
+@pytest.mark.spec("7.parse")
+def test_a_policy_is_read_by_its_kinds_parser() -> None:
+    """With what orders and names it, and the mesh's own annotations."""
+    found = convert.policy(RATE_LIMIT)(custom(RATE))
+    assert isinstance(found, Policy)
+    assert (found.kind, found.key, found.generation, found.uid) == ("RateLimit", "shop/slow", 4, "u-1")
+    assert found.age == ("2026-01-02T03:04:05Z", "shop", "slow")
+    assert found.annotations == {"nsm.nginx.com/limit-status": "429"}
+    assert (found.spec.rate, found.spec.destination.namespace) == ("10r/s", "shop")
+
+
+@pytest.mark.spec("7.faulty")
+@pytest.mark.parametrize("spec", [RATE | {"rate": "10r/h"}, RATE | {"delay": "soon"}, {}, None, {"destination": 7}])
+def test_a_policy_that_its_parser_refuses_is_kept_with_the_reasons(spec: dict[str, Any] | None) -> None:
+    """Nothing is raised: one faulty object does not stop the watch of its kind."""
+    found = convert.policy(RATE_LIMIT)(custom(spec))
+    assert isinstance(found, FaultyPolicy)
+    assert (found.kind, found.namespace, found.name, found.generation) == ("RateLimit", "shop", "slow", 4)
+    assert "spec" in found.message
+
+
+@pytest.mark.spec("7.parse")
+def test_a_tcp_route_needs_no_spec() -> None:
+    """It stands for all TCP traffic."""
+    assert isinstance(convert.policy(TCP_ROUTE)(custom(None)), Policy)

@@ -79,7 +79,7 @@ def test_all_that_is_wrong_is_told_at_once_with_key_value_and_what_is_taken() ->
         ("mtls", '{"upstreamAuthority": {}}'),
         ("mtls", "strict"),
         ("environment", "openshift"),
-        ("accessControlMode", "deny"),
+        ("accessControlMode", "some"),
         ("enableUDP", "true"),
         ("nginxLBMethod", "least_times"),
         ("prometheusAddress", "http://prometheus:9090"),
