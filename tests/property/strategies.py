@@ -57,6 +57,7 @@ limits = st.builds(
     st.lists(ports, max_size=2).map(tuple),
     st.lists(st.builds(LimitSource, dns_labels, st.lists(pod_names, max_size=2).map(tuple)), max_size=2).map(tuple),
     matches,
+    st.lists(pod_names, max_size=2).map(tuple),
 )
 
 endpoints = st.builds(

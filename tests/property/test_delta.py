@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mesh.api.errors import InvalidInputError
@@ -13,6 +13,9 @@ from mesh.model.edits import apply_edits, edits_between
 from mesh.model.sidecar_config import SidecarConfig
 from tests.property import strategies
 from tests.property.test_codec import json_values
+
+# Each is made of several whole configurations, which take their time to draw.
+EXAMPLES = 40
 
 
 def decoded(config: SidecarConfig, counter: int) -> Decoded:
@@ -42,6 +45,7 @@ def successors(draw: st.DrawFn, before: SidecarConfig) -> SidecarConfig:
 
 
 @pytest.mark.spec("4.deltas")
+@settings(max_examples=EXAMPLES)
 @given(st.data(), strategies.sidecar_configs)
 def test_applying_deltas_gives_what_the_snapshot_gives(data: st.DataObject, config: SidecarConfig) -> None:
     """A sidecar that took every change and one that reads the last snapshot have the same configuration and digest."""
@@ -56,6 +60,7 @@ def test_applying_deltas_gives_what_the_snapshot_gives(data: st.DataObject, conf
 
 
 @pytest.mark.spec("4.deltas")
+@settings(max_examples=EXAMPLES)
 @given(strategies.sidecar_configs, strategies.sidecar_configs, strategies.sidecar_configs)
 def test_a_delta_that_does_not_fit_is_refused(
     first: SidecarConfig, second: SidecarConfig, third: SidecarConfig
@@ -75,6 +80,7 @@ def test_a_delta_that_does_not_fit_is_refused(
 
 
 @pytest.mark.spec("4.deltas")
+@settings(max_examples=EXAMPLES)
 @given(strategies.sidecar_configs, strategies.sidecar_configs, st.data())
 def test_any_delta_is_read_or_refused(first: SidecarConfig, second: SidecarConfig, data: st.DataObject) -> None:
     """Whatever stands in a delta's fields, the outcome is the sender's configuration, or InvalidInputError."""
