@@ -125,11 +125,7 @@ driver_picks(u_char *usable, ngx_int_t *picks, ngx_uint_t count)
 void
 driver_begin(ngx_uint_t i)
 {
-    ngx_mesh_peer_t  *peer;
-
-    peer = driver_upstream->endpoints[i].peer;
-    peer->active++;
-    peer->started += ngx_current_msec;
+    ngx_mesh_peer_begin(driver_upstream->endpoints[i].peer);
 }
 
 
@@ -138,11 +134,7 @@ driver_begin(ngx_uint_t i)
 void
 driver_end(ngx_uint_t i, ngx_msec_t header, ngx_msec_t last_byte)
 {
-    ngx_mesh_peer_t  *peer;
-
-    peer = driver_upstream->endpoints[i].peer;
-    peer->active--;
-    peer->started -= ngx_current_msec - last_byte;
-
+    ngx_mesh_peer_end(driver_upstream->endpoints[i].peer,
+                      ngx_current_msec - last_byte);
     driver_measured(i, header, last_byte);
 }

@@ -101,12 +101,8 @@ ngx_http_mesh_usable(ngx_mesh_endpoint_t *endpoint, void *data)
 {
     ngx_http_mesh_ctx_t  *ctx = data;
 
-    ngx_uint_t  i;
-
-    for (i = 0; i < ctx->ntried; i++) {
-        if (ctx->tried[i] == endpoint) {
-            return 0;
-        }
+    if (ngx_mesh_is_tried(ctx->tried, ctx->ntried, endpoint)) {
+        return 0;
     }
 
     /* the original destination: whoever judged the request allowed it */
@@ -134,29 +130,17 @@ ngx_http_mesh_choose(ngx_http_mesh_ctx_t *ctx)
 }
 
 
-/*
- * The peer of the chosen endpoint.  Our own application is called directly:
- * what the sidecar sends is not redirected, so no sidecar would be there to
- * speak TLS, and the bytes do not leave the pod.
- */
+/* the peer of the chosen endpoint */
 
 static ngx_mesh_peer_t *
 ngx_http_mesh_hold_peer(ngx_http_mesh_ctx_t *ctx)
 {
-    ngx_str_t         none = ngx_null_string;
     ngx_mesh_peer_t  *peer;
 
-    peer = ctx->endpoint->peer;
-
-    if (peer->identity.len && ngx_http_mesh_is_own_pod(ctx, ctx->endpoint)) {
-        peer = ngx_mesh_peer_hold(&ctx->endpoint->addr, &none);
-
-        if (peer == NULL) {
-            return NULL;
-        }
-
-    } else {
-        peer->refs++;
+    peer = ngx_mesh_peer_of(ctx->endpoint,
+                            ngx_http_mesh_is_own_pod(ctx, ctx->endpoint));
+    if (peer == NULL) {
+        return NULL;
     }
 
     /* until the request ends: nginx keeps pointers to the peer's name */
@@ -214,8 +198,7 @@ ngx_http_mesh_get_peer(ngx_peer_connection_t *pc, void *data)
         return NGX_ERROR;
     }
 
-    peer->active++;
-    peer->started += ngx_current_msec;
+    ngx_mesh_peer_begin(peer);
 
     ctx->peer = peer;
     ctx->started = ngx_current_msec;
@@ -355,8 +338,7 @@ ngx_http_mesh_free_peer(ngx_peer_connection_t *pc, void *data,
         return;
     }
 
-    peer->active--;
-    peer->started -= ctx->started;
+    ngx_mesh_peer_end(peer, ctx->started);
 
     if (pc->connection) {
         ngx_http_mesh_note_tls(ctx, pc->connection);

@@ -13,18 +13,9 @@
 ngx_int_t
 ngx_http_mesh_single(ngx_http_mesh_ctx_t *ctx)
 {
-    ngx_str_t  none = ngx_null_string;
-
-    ctx->one.addr = ctx->dst;
-    ctx->one.peer = ngx_mesh_peer_hold(&ctx->dst, &none);
-
-    if (ctx->one.peer == NULL) {
+    if (ngx_mesh_single(&ctx->dst, &ctx->single, &ctx->one) != NGX_OK) {
         return NGX_ERROR;
     }
-
-    ctx->single.port = ctx->dst.port;
-    ctx->single.endpoints = &ctx->one;
-    ctx->single.nendpoints = 1;
 
     ctx->upstream = &ctx->single;
     ctx->terms = &ctx->single;

@@ -120,6 +120,84 @@ ngx_mesh_peer_each(void (*visit)(ngx_mesh_peer_t *peer))
 }
 
 
+/*
+ * The peer of an endpoint, held.  Our own application is called directly, in
+ * plaintext: what the sidecar sends is not redirected, so no sidecar would be
+ * there to speak TLS, and the bytes do not leave the pod.
+ */
+
+ngx_mesh_peer_t *
+ngx_mesh_peer_of(ngx_mesh_endpoint_t *endpoint, ngx_uint_t plaintext)
+{
+    ngx_str_t  none = ngx_null_string;
+
+    if (endpoint->peer->identity.len && plaintext) {
+        return ngx_mesh_peer_hold(&endpoint->addr, &none);
+    }
+
+    endpoint->peer->refs++;
+
+    return endpoint->peer;
+}
+
+
+/* a place that no table names, in plaintext, as an upstream of one */
+
+ngx_int_t
+ngx_mesh_single(ngx_mesh_addr_t *addr, ngx_mesh_upstream_t *u,
+    ngx_mesh_endpoint_t *endpoint)
+{
+    ngx_str_t  none = ngx_null_string;
+
+    endpoint->addr = *addr;
+    endpoint->peer = ngx_mesh_peer_hold(addr, &none);
+
+    if (endpoint->peer == NULL) {
+        return NGX_ERROR;
+    }
+
+    u->port = addr->port;
+    u->endpoints = endpoint;
+    u->nendpoints = 1;
+
+    return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_mesh_is_tried(ngx_mesh_endpoint_t **tried, ngx_uint_t n,
+    ngx_mesh_endpoint_t *endpoint)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < n; i++) {
+        if (tried[i] == endpoint) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* a request or connection more, from now on */
+
+void
+ngx_mesh_peer_begin(ngx_mesh_peer_t *peer)
+{
+    peer->active++;
+    peer->started += ngx_current_msec;
+}
+
+
+void
+ngx_mesh_peer_end(ngx_mesh_peer_t *peer, ngx_msec_t started)
+{
+    peer->active--;
+    peer->started -= started;
+}
+
+
 void
 ngx_mesh_peer_fail(ngx_mesh_peer_t *peer)
 {

@@ -65,6 +65,15 @@ void ngx_mesh_peer_release(ngx_mesh_peer_t *peer);
 void ngx_mesh_peer_each(void (*visit)(ngx_mesh_peer_t *peer));
 void ngx_mesh_peers_init(void);
 
+ngx_mesh_peer_t *ngx_mesh_peer_of(ngx_mesh_endpoint_t *endpoint,
+    ngx_uint_t plaintext);
+ngx_int_t ngx_mesh_single(ngx_mesh_addr_t *addr, ngx_mesh_upstream_t *u,
+    ngx_mesh_endpoint_t *endpoint);
+ngx_uint_t ngx_mesh_is_tried(ngx_mesh_endpoint_t **tried, ngx_uint_t n,
+    ngx_mesh_endpoint_t *endpoint);
+
+void ngx_mesh_peer_begin(ngx_mesh_peer_t *peer);
+void ngx_mesh_peer_end(ngx_mesh_peer_t *peer, ngx_msec_t started);
 void ngx_mesh_peer_fail(ngx_mesh_peer_t *peer);
 ngx_uint_t ngx_mesh_peer_is_failing(ngx_mesh_peer_t *peer);
 

@@ -158,8 +158,7 @@ ngx_stream_mesh_get_peer(ngx_peer_connection_t *pc, void *data)
         return NGX_ERROR;
     }
 
-    peer->active++;
-    peer->started += ngx_current_msec;
+    ngx_mesh_peer_begin(peer);
 
     ctx->peer = peer;
     ctx->started = ngx_current_msec;
@@ -221,8 +220,7 @@ ngx_stream_mesh_free_peer(ngx_peer_connection_t *pc, void *data,
         return;
     }
 
-    peer->active--;
-    peer->started -= ctx->started;
+    ngx_mesh_peer_end(peer, ctx->started);
 
     if (ctx->connected) {
         ngx_mesh_average_add(&peer->last_byte,

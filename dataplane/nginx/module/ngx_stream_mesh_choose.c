@@ -36,12 +36,8 @@ ngx_stream_mesh_usable(ngx_mesh_endpoint_t *endpoint, void *data)
 {
     ngx_stream_mesh_ctx_t  *ctx = data;
 
-    ngx_uint_t  i;
-
-    for (i = 0; i < ctx->ntried; i++) {
-        if (ctx->tried[i] == endpoint) {
-            return 0;
-        }
+    if (ngx_mesh_is_tried(ctx->tried, ctx->ntried, endpoint)) {
+        return 0;
     }
 
     /* the original destination: whoever judged the connection allowed it */
@@ -84,18 +80,9 @@ ngx_stream_mesh_choose(ngx_stream_mesh_ctx_t *ctx)
 ngx_int_t
 ngx_stream_mesh_single(ngx_stream_mesh_ctx_t *ctx)
 {
-    ngx_str_t  none = ngx_null_string;
-
-    ctx->one.addr = ctx->dst;
-    ctx->one.peer = ngx_mesh_peer_hold(&ctx->dst, &none);
-
-    if (ctx->one.peer == NULL) {
+    if (ngx_mesh_single(&ctx->dst, &ctx->single, &ctx->one) != NGX_OK) {
         return NGX_ERROR;
     }
-
-    ctx->single.port = ctx->dst.port;
-    ctx->single.endpoints = &ctx->one;
-    ctx->single.nendpoints = 1;
 
     ctx->upstream = &ctx->single;
 
@@ -188,29 +175,16 @@ ngx_stream_mesh_choose_outgoing(ngx_stream_mesh_ctx_t *ctx)
 }
 
 
-/*
- * The peer of the chosen endpoint.  Our own application is called directly:
- * what the sidecar sends is not redirected, so no sidecar would be there to
- * speak TLS, and the bytes do not leave the pod.
- */
+/* the peer of the chosen endpoint */
 
 ngx_mesh_peer_t *
 ngx_stream_mesh_hold_peer(ngx_stream_mesh_ctx_t *ctx)
 {
-    ngx_str_t         none = ngx_null_string;
     ngx_mesh_peer_t  *peer;
 
-    peer = ctx->endpoint->peer;
-
-    if (peer->identity.len && !ctx->tls) {
-        peer = ngx_mesh_peer_hold(&ctx->endpoint->addr, &none);
-
-        if (peer == NULL) {
-            return NULL;
-        }
-
-    } else {
-        peer->refs++;
+    peer = ngx_mesh_peer_of(ctx->endpoint, !ctx->tls);
+    if (peer == NULL) {
+        return NULL;
     }
 
     /* until the connection ends: nginx keeps pointers to the peer's name */
