@@ -71,7 +71,7 @@ def test_what_counts_as_an_error(pair: Pair) -> None:
     """A connection that fails, an answer that does not come, a time-out, a Service without endpoints; a retried request once."""
     divided = Divided(pair, {"server": [0], "none": [], "closed": [1]})
     divided.breaker("server", 100, LONG).breaker("none", 100, LONG).breaker("closed", 100, LONG)
-    divided.document.line("request", 0, 1000, 1, "idempotent")
+    divided.document.line("request", 0, 4000, 1, "idempotent")
     divided.apply()
     with pair.caller() as client:
         pair.app.failures = [503, 503]
