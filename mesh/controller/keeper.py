@@ -10,9 +10,12 @@ import time
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import msgspec
+
 from mesh.api import names, quantities
 from mesh.api.mesh_config import CONDITION_TRANSPARENT
 from mesh.compiler.finding import Finding
+from mesh.controller import settings_status
 from mesh.controller.configuration import Configuration
 from mesh.controller.fleet import Fleet
 from mesh.controller.removal import FIELD_MANAGER, Removal
@@ -30,6 +33,7 @@ log = logging.getLogger(__name__)
 PAUSE_SECONDS: Final = 1.0
 # While sidecars are waited for, somebody waits for us.
 BUSY_PAUSE_SECONDS: Final = 0.1
+SERVER_CONF_SECONDS: Final = 30.0
 SILENCE_SECONDS: Final = 30.0
 _SILENCE: Final = (
     f"the sidecar has not reported for {SILENCE_SECONDS:.0f} s: it has no SVID from the SPIRE agent of its node, or no "
@@ -58,6 +62,8 @@ class Keeper:
         self._fleet = fleet
         self._removal = removal
         self._stopped_for: tuple[str, ...] = ()
+        self._server_conf: str | None = None
+        self._server_conf_due = 0.0
         self._wake = asyncio.Event()
         self._spiffe_ids: dict[str, objects.ClusterSpiffeIdObject] = {}
         self._findings: asyncio.Queue[Finding] = asyncio.Queue()
@@ -138,6 +144,7 @@ class Keeper:
             return False
         decision = await self._removal.decide()
         await self._write_config_map(decision.flag)
+        await self._read_server_conf()
         await self._write_status(decision)
         self._tell_stopped(decision)
         await self._removal.carry_out(decision)
@@ -154,6 +161,21 @@ class Keeper:
                 namespace, _, name = pod.partition("/")
                 self._queue(Finding("Pod", namespace, name, "NotTransparent", _NOT_TRANSPARENT))
         self._stopped_for = pods
+
+    async def _read_server_conf(self) -> None:
+        """Read now and then what the SPIRE server is set to: it is the stack's, and no event of ours tells of it."""
+        if time.monotonic() < self._server_conf_due:
+            return
+        path = kinds.CONFIG_MAPS.path(self._configuration.namespace, names.SPIRE_SERVER)
+        try:
+            found = msgspec.json.decode(await self._client.get(path), type=objects.ConfigMapObject)
+        except ApiError as error:
+            if error.status != write.NOT_FOUND:
+                raise
+            self._server_conf = None
+        else:
+            self._server_conf = (found.data or {}).get(settings_status.SERVER_CONF)
+        self._server_conf_due = time.monotonic() + SERVER_CONF_SECONDS
 
     async def _write_config_map(self, flag: bool | None) -> None:
         data = self._configuration.config_map_data(flag)
@@ -187,12 +209,13 @@ class Keeper:
         problem = self._configuration.problem
         synced, total = self._fleet.counts()
         wanted = {
-            "Accepted": (not problem, "Invalid" if problem else "Valid", problem or "the settings are in force"),
+            "Accepted": (not problem, "Invalid" if problem else "Valid", problem or "the settings are valid"),
             "Programmed": (
                 synced == total and not problem,
                 "Synced" if synced == total else "Pending",
                 f"{synced} of {total} sidecars",
             ),
+            **self._in_force(),
             CONDITION_TRANSPARENT: (decision.transparent, str(decision.reason), decision.message),
         }
         before = {row["type"]: row for row in manifest["status"].get("conditions", [])}
@@ -201,6 +224,12 @@ class Keeper:
             "observedGeneration": generation,
             "transparent": decision.transparent,
         }
+
+    def _in_force(self) -> dict[str, tuple[bool, str, str]]:
+        current = self._configuration.current
+        if current is None:
+            return {}
+        return {settings_status.CONDITION: settings_status.judge(current.spec, self._server_conf)}
 
     async def _emit(self) -> None:
         while True:

@@ -198,3 +198,20 @@ async def test_a_leader_that_does_not_know_of_its_end_is_not_listened_to(cluster
             last = await sidecar.session.last_message(names.config_subject(GROUP))
             assert last is not None
             assert last.headers[names.HEADER_REVISION] == str(sidecar.received[-1].revision)
+
+
+@pytest.mark.spec("6.in-force")
+async def test_a_ca_ttl_that_the_server_does_not_have_is_said(cluster: Cluster) -> None:
+    """The condition names both values; its time says since when."""
+    config_map = {"metadata": {"name": names.SPIRE_SERVER}, "data": {"server.conf": 'server {\n  ca_ttl = "720h"\n}\n'}}
+    cluster.api.request("POST", f"/api/v1/namespaces/{cluster.namespace}/configmaps", config_map)
+    path = cluster.mesh_config_path
+    async with cluster.controller():
+        await eventually(lambda: condition(cluster, path, "InForce").get("status") == "True", "all in force", WITHIN)
+        cluster.api.merge(path, {"spec": {"mtls": {"caTTL": "48h"}}})
+        await eventually(lambda: condition(cluster, path, "InForce")["status"] == "False", "what waits", WITHIN)
+        found = condition(cluster, path, "InForce")
+        assert "caTTL 48h waits: the SPIRE server runs with 720h" in found["message"]
+        assert found["lastTransitionTime"]
+        cluster.api.merge(path, {"spec": {"mtls": {"caTTL": "720h"}}})
+        await eventually(lambda: condition(cluster, path, "InForce")["status"] == "True", "the old value", WITHIN)
