@@ -42,6 +42,12 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--only", type=_words(GROUPS), default=list(GROUPS), help=",".join(GROUPS))
     parser.add_argument("--subjects", type=_words(names), default=names, help=",".join(names))
     parser.add_argument("--services", type=_numbers, default=[1, 200], help="how many are loaded, for example 1,200")
+    parser.add_argument(
+        "--targets",
+        type=int,
+        default=0,
+        help="TrafficTargets on our server, in pairs with more than the fewest services",
+    )
     parser.add_argument("--seconds", type=float, default=2.0, help="of one run")
     parser.add_argument("--pairs", type=int, default=3, help="rounds forth and back: twice as many runs of each")
     parser.add_argument("--json", type=Path, help="a file for all that was measured")
@@ -81,7 +87,8 @@ def build(rig: Rig, options: argparse.Namespace) -> list[Pair]:
     for name, start in starts(rig, paths.path_of("envoy")).items():
         if name in options.subjects:
             for count in [0] if name == DIRECT else options.services:
-                pair = rig.add(name, count, start)
+                targets = options.targets if name == goals.MESH and count > min(options.services) else 0
+                pair = rig.add(name, count, start, targets)
                 application.start(pair, rig.copy_program(fortio), Path(sys.executable), paths.ROOT)
                 wait_until(functools.partial(_answers, pair), f"{name} with {count} services", START_SECONDS)
                 pairs.append(pair)

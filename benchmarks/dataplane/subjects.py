@@ -66,6 +66,7 @@ class Pair:
     binary: Binary
     authority: Authority
     directory: Path
+    targets: int = 0
 
     @property
     def has_proxies(self) -> bool:
@@ -148,8 +149,11 @@ class Rig:
     ) -> None:
         self._ending.close()
 
-    def add(self, name: str, count: int, start: Start) -> Pair:
-        """Two pods and what *start* makes in them; *count* Services are known, 0 means that there are no proxies."""
+    def add(self, name: str, count: int, start: Start, targets: int = 0) -> Pair:
+        """Two pods and what *start* makes in them; *count* Services are known, 0 means that there are no proxies.
+
+        With *targets* ours judges who calls the server: by so many TrafficTargets for others, and one for the client.
+        """
         self._number += 1
         label = f"{self._number}"
         host = next(self._hosts)
@@ -179,6 +183,7 @@ class Rig:
             self._binary,
             self._authority,
             directory,
+            targets,
         )
         start(pair, self._ending)
         return pair

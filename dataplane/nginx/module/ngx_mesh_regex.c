@@ -300,8 +300,9 @@ ngx_mesh_regex_search(ngx_mesh_regex_t *re, ngx_str_t *text)
 {
     int  rc;
 
-    if (text->len < re->prefix.len
-        || ngx_memcmp(text->data, re->prefix.data, re->prefix.len) != 0)
+    if (re->prefix.len
+        && (text->len < re->prefix.len
+            || ngx_memcmp(text->data, re->prefix.data, re->prefix.len) != 0))
     {
         return NGX_DECLINED;
     }
