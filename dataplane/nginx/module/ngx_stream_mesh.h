@@ -32,6 +32,7 @@ typedef struct {
     ngx_mesh_direction_e      direction;
     ngx_mesh_addr_t           dst;           /* original destination */
     ngx_mesh_verdict_t        verdict;
+    ngx_str_t                 refused;       /* id of the reason */
     ngx_event_t               silence;       /* ends the look at the bytes */
 
     ngx_mesh_table_t         *table;         /* held until connected */

@@ -144,14 +144,28 @@ void
 ngx_stream_mesh_refuse_by(ngx_stream_mesh_ctx_t *ctx, const char *reason,
     ngx_mesh_policy_t *policy)
 {
-    ngx_str_t  none = ngx_null_string;
+    size_t      len;
+    u_char     *p;
+    ngx_str_t   none = ngx_null_string;
+    ngx_str_t  *name;
+
+    name = policy ? &policy->name : &none;
+    len = ngx_strlen(reason) + 1 + name->len;
+
+    p = ngx_pnalloc(ctx->connection->pool, len);
+
+    if (p) {
+        ctx->refused.data = p;
+        ctx->refused.len = ngx_snprintf(p, len, "%s%s%V", reason,
+                                        policy ? ":" : "", name)
+                           - p;
+    }
 
     ngx_mesh_count_refusal_by(ctx->direction, reason, policy);
 
     ngx_log_error(NGX_LOG_INFO, ctx->connection->log, 0,
-                  "mesh: %s connection refused: %s%s%V",
-                  ngx_mesh_direction_name(ctx->direction), reason,
-                  policy ? ":" : "", policy ? &policy->name : &none);
+                  "mesh: %s connection refused: %V",
+                  ngx_mesh_direction_name(ctx->direction), &ctx->refused);
 }
 
 

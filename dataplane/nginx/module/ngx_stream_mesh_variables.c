@@ -5,7 +5,11 @@
  *     $mesh_target        where "pass" hands the connection
  *     $mesh_original_dst  where the connection was going; no value for a
  *                         connection that nobody redirected
- *     $mesh_refusal       why it is refused
+ *     $mesh_direction     incoming, outgoing
+ *     $mesh_peer_identity the other side's SPIFFE ID, proven
+ *     $mesh_upstream      <namespace>/<service>:<port>, as it is counted
+ *     $mesh_refused       id of the reason why it is refused
+ *     $mesh_log_default, $mesh_log_json   1: the access log's format
  *     $mesh_certificate   never has a value: "ssl_certificate" must name
  *                         something, the module gives certificates itself
  */
@@ -14,11 +18,21 @@
 #include "ngx_stream_mesh.h"
 
 
+typedef enum {
+    NGX_STREAM_MESH_V_DIRECTION = 0,
+    NGX_STREAM_MESH_V_IDENTITY,
+    NGX_STREAM_MESH_V_UPSTREAM,
+    NGX_STREAM_MESH_V_REFUSED
+} ngx_stream_mesh_variable_e;
+
+
 static ngx_int_t ngx_stream_mesh_target_variable(ngx_stream_session_t *s,
     ngx_stream_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_stream_mesh_dst_variable(ngx_stream_session_t *s,
     ngx_stream_variable_value_t *v, uintptr_t data);
-static ngx_int_t ngx_stream_mesh_refusal_variable(ngx_stream_session_t *s,
+static ngx_int_t ngx_stream_mesh_variable(ngx_stream_session_t *s,
+    ngx_stream_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_stream_mesh_log_variable(ngx_stream_session_t *s,
     ngx_stream_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_stream_mesh_no_variable(ngx_stream_session_t *s,
     ngx_stream_variable_value_t *v, uintptr_t data);
@@ -32,8 +46,23 @@ static ngx_stream_variable_t  ngx_stream_mesh_variables[] = {
     { ngx_string("mesh_original_dst"), NULL, ngx_stream_mesh_dst_variable,
       0, NGX_STREAM_VAR_NOCACHEABLE, 0 },
 
-    { ngx_string("mesh_refusal"), NULL, ngx_stream_mesh_refusal_variable,
+    { ngx_string("mesh_direction"), NULL, ngx_stream_mesh_variable,
+      NGX_STREAM_MESH_V_DIRECTION, NGX_STREAM_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("mesh_peer_identity"), NULL, ngx_stream_mesh_variable,
+      NGX_STREAM_MESH_V_IDENTITY, NGX_STREAM_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("mesh_upstream"), NULL, ngx_stream_mesh_variable,
+      NGX_STREAM_MESH_V_UPSTREAM, NGX_STREAM_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("mesh_refused"), NULL, ngx_stream_mesh_variable,
+      NGX_STREAM_MESH_V_REFUSED, NGX_STREAM_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("mesh_log_default"), NULL, ngx_stream_mesh_log_variable,
       0, NGX_STREAM_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("mesh_log_json"), NULL, ngx_stream_mesh_log_variable,
+      1, NGX_STREAM_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("mesh_certificate"), NULL, ngx_stream_mesh_no_variable,
       0, 0, 0 },
@@ -126,21 +155,106 @@ ngx_stream_mesh_dst_variable(ngx_stream_session_t *s,
 }
 
 
+/* the series of its counters says it: tables are let go long before the end */
+
+static void
+ngx_stream_mesh_upstream_name(ngx_stream_mesh_ctx_t *ctx, ngx_str_t *name)
+{
+    u_char           *last, *quote;
+    ngx_mesh_slot_t  *slot;
+
+    static ngx_str_t  label = ngx_string("upstream=\"");
+
+    ngx_str_null(name);
+
+    slot = ngx_mesh_slot_cached(ctx->slot, ctx->slot_hash);
+
+    if (slot == NULL || slot->len < label.len
+        || ngx_memcmp(slot->labels, label.data, label.len) != 0)
+    {
+        return;
+    }
+
+    last = slot->labels + slot->len;
+    quote = ngx_strlchr(slot->labels + label.len, last, '"');
+
+    if (quote) {
+        name->data = slot->labels + label.len;
+        name->len = quote - name->data;
+    }
+}
+
+
+static void
+ngx_stream_mesh_identity(ngx_stream_mesh_ctx_t *ctx, ngx_str_t *identity)
+{
+    ngx_mesh_tls_t  *tls;
+
+    ngx_str_null(identity);
+
+    if (ctx->direction == NGX_MESH_OUTGOING) {
+
+        if (ctx->connected && ctx->nheld) {
+            *identity = ctx->held[ctx->nheld - 1]->identity;
+        }
+
+        return;
+    }
+
+    tls = ngx_mesh_tls_get(ctx->connection);
+
+    if (tls) {
+        *identity = tls->identity;
+    }
+}
+
+
 static ngx_int_t
-ngx_stream_mesh_refusal_variable(ngx_stream_session_t *s,
+ngx_stream_mesh_log_variable(ngx_stream_session_t *s,
     ngx_stream_variable_value_t *v, uintptr_t data)
 {
+    ngx_uint_t  json;
+
+    json = ngx_mesh.table ? ngx_mesh.table->log_json : 0;
+
+    return ngx_stream_mesh_value(v, (u_char *) "1", json == data);
+}
+
+
+static ngx_int_t
+ngx_stream_mesh_variable(ngx_stream_session_t *s,
+    ngx_stream_variable_value_t *v, uintptr_t data)
+{
+    ngx_str_t               value;
     ngx_stream_mesh_ctx_t  *ctx;
 
-    ctx = ngx_stream_get_module_ctx(s, ngx_stream_mesh_module);
+    ctx = ngx_stream_mesh_ctx(s);
 
-    if (ctx == NULL || ctx->verdict.reason == NULL) {
+    if (ctx == NULL) {
         v->not_found = 1;
         return NGX_OK;
     }
 
-    return ngx_stream_mesh_value(v, (u_char *) ctx->verdict.reason,
-                                 ngx_strlen(ctx->verdict.reason));
+    switch (data) {
+
+    case NGX_STREAM_MESH_V_DIRECTION:
+        value.data = (u_char *) ngx_mesh_direction_name(ctx->direction);
+        value.len = ngx_strlen(value.data);
+        break;
+
+    case NGX_STREAM_MESH_V_IDENTITY:
+        ngx_stream_mesh_identity(ctx, &value);
+        break;
+
+    case NGX_STREAM_MESH_V_UPSTREAM:
+        ngx_stream_mesh_upstream_name(ctx, &value);
+        break;
+
+    default: /* NGX_STREAM_MESH_V_REFUSED */
+        value = ctx->refused;
+    }
+
+    return ngx_stream_mesh_value(v, value.data, value.len);
 }
 
 
