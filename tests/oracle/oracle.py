@@ -42,13 +42,13 @@ def fits(match: Object, request: Object) -> bool:
     """Whether the request meets every criterion of a match."""
     if match["methods"] and request["method"] not in match["methods"]:
         return False
-    if match["path"] and not re.search(match["path"], path(request["target"])):
+    if match["path"] and not re.search(match["path"].encode(), path(request["target"]).encode("latin-1")):
         return False
     for name, pattern in match["headers"]:
         values = [value for key, value in request["headers"] if key.lower() == name]
         if not values or name in ("x-mesh-peer-identity", "x-forwarded-client-cert"):
             return False
-        if pattern and not re.search(pattern, ", ".join(values)):
+        if pattern and not re.search(pattern.encode(), ", ".join(values).encode("latin-1")):
             return False
     return True
 
