@@ -19,20 +19,28 @@ pytestmark = pytest.mark.spec("7.limits", "6.grpc")
 
 
 @pytest.fixture
-def server(start_sidecar: Callable[..., Sidecar], server_pod: Pod) -> Iterator[Sidecar]:
+def client(start_sidecar: Callable[..., Sidecar], client_pod: Pod) -> Sidecar:
+    """Started before the server: it ends first, and the connections that it keeps with it."""
+    return start_sidecar(client_pod)
+
+
+@pytest.fixture
+def server(
+    start_sidecar: Callable[..., Sidecar],
+    client: Sidecar,  # noqa: ARG001 - started first
+    server_pod: Pod,
+) -> Iterator[Sidecar]:
     with grpc_application.serve(server_pod, PORT):
         yield start_sidecar(server_pod)
 
 
 @pytest.fixture
-def caller(
-    start_sidecar: Callable[..., Sidecar], client_pod: Pod, server: Sidecar, authority: Authority, network: Network
-) -> Iterator[Caller]:
+def caller(client: Sidecar, server: Sidecar, authority: Authority, network: Network) -> Iterator[Caller]:
     service = network.service_address(201)
     to = [To(server.pod.address, PORT, SERVER_ID, "shop/server-0")]
     document = Document().service("shop/server", service, SERVICE_PORT, to, "grpc")
-    start_sidecar(client_pod).apply(document, pod_certificate(authority, "shop/client-0"))
-    with calling(client_pod, service, SERVICE_PORT) as caller:
+    client.apply(document, pod_certificate(authority, "shop/client-0"))
+    with calling(client.pod, service, SERVICE_PORT) as caller:
         yield caller
 
 
