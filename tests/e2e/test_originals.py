@@ -5,6 +5,7 @@ do is proven with manifests of our own (`tutorials/`), for their images cannot b
 """
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,13 @@ import yaml
 from mesh.api.kinds import POLICY_PARSERS
 from tests.e2e.mesh_under_test import MeshUnderTest
 
+_TO_BE_FILLED_IN = re.compile("<[A-Za-z ]+>")
 FOLDER = os.environ.get("NSM_EXAMPLES", "")
 
 
 def policies_in(file: Path) -> list[str]:
     """The documents of a file that are traffic policies, as they stand there; none in what is no YAML."""
-    # One of them is to be filled in by its reader.
-    parts = file.read_text().replace("\r\n", "\n").replace("<Namespace>", "default").split("\n---")
+    parts = _TO_BE_FILLED_IN.sub("default", file.read_text().replace("\r\n", "\n")).split("\n---")
     try:
         kinds = [(yaml.safe_load(part) or {}).get("kind") for part in parts]
     except (yaml.YAMLError, AttributeError):
