@@ -10,7 +10,7 @@ NODES ?= 1
 SECONDS ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help venv tools tools-list up down env lint unit test sanitize fuzz soak memory bench bench-propagation bench-scale bench-webhooks spec check lock clean-cache
+.PHONY: help venv tools tools-list up down env lint unit test sanitize fuzz soak memory bench bench-propagation bench-enforcement bench-scale bench-webhooks spec check lock clean-cache
 
 help:
 	@awk '/^[a-z-]+:.*## / { name = $$1; sub(/^.*## /, ""); printf "make %-18s %s\n", name, $$0 }' $(MAKEFILE_LIST) | sed 's/: / /'
@@ -62,6 +62,9 @@ bench: venv ## what a request costs through two sidecars, beside Envoy and plain
 
 bench-propagation: venv ## time from a change to the last sidecar of the running mesh, or of simulated ones (SUBSCRIBERS="20 200")
 	@$(if $(SUBSCRIBERS),$(PYTHON) -m benchmarks.controlplane.simulated $(SUBSCRIBERS),$(PYTHON) -m benchmarks.controlplane.propagation --cluster $(CLUSTER))
+
+bench-enforcement: venv ## time from a policy to the last of 20 real sidecars that enforces it
+	@$(PYTHON) -m benchmarks.controlplane.enforcement --cluster $(CLUSTER)
 
 bench-webhooks: venv ## what the webhooks take for an answer at 50 questions a second, and their memory over 10,000
 	@$(PYTHON) -m benchmarks.controlplane.webhooks
