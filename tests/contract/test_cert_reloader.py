@@ -187,5 +187,5 @@ async def test_a_foreign_process_is_never_signalled(api: WorkloadApi, tmp_path: 
 def test_unknown_arguments() -> None:
     """Bad usage ends with 2 and the usage."""
     command = [sys.executable, "-m", "mesh.cert_reloader", "--twice"]
-    result = subprocess.run(command, capture_output=True, check=False, timeout=10)
+    result = subprocess.run(command, capture_output=True, check=False, timeout=60)
     assert (result.returncode, result.stderr.startswith(b"usage:")) == (2, True)

@@ -86,7 +86,7 @@ def test_datagrams_are_left_alone(net: PodNetwork, pod: str, peer: str, port: in
         with net.entered(source):
             client = socket.socket(family, socket.SOCK_DGRAM)
         with server, client:
-            server.settimeout(5)
+            server.settimeout(30)
             server.bind((address, port))
             client.sendto(b"query", (address, port))
             assert server.recvfrom(100)[0] == b"query"

@@ -37,7 +37,7 @@ PORT = 8080
 TLS_PORT = 8443
 NODE = "node-1"
 # How much longer than promised something may take on a machine that runs other tests meanwhile.
-BUSY = 3
+BUSY = 10
 PROBES = [
     {
         "location": "/health-redirects/app/liveness",
@@ -245,11 +245,11 @@ class Load:
         self._thread = threading.Thread(target=self._run)
 
     def _run(self) -> None:
-        with Client(self._mesh.client.pod, self._mesh.service, 80, 5) as kept:
+        with Client(self._mesh.client.pod, self._mesh.service, 80, 20) as kept:
             while not self._stop.is_set():
                 self.sent += 1
                 try:
-                    with Client(self._mesh.client.pod, self._mesh.service, 80, 5) as fresh:
+                    with Client(self._mesh.client.pod, self._mesh.service, 80, 20) as fresh:
                         status = (kept if self.sent % 4 else fresh).request("GET", "/").status
                     if status != 200:
                         self.failures.append((time.monotonic(), str(status)))

@@ -98,7 +98,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             # The client reads a chunk before the next is sent: nothing on the way may hold one back.
             self.wfile.write(b"7\r\nchunk %d\r\n" % number)
             self.wfile.flush()
-            self.application.next_chunk.acquire(timeout=10)
+            self.application.next_chunk.acquire(timeout=30)
         self.wfile.write(b"0\r\n\r\n")
 
     def _websocket(self) -> None:

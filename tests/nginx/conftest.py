@@ -14,7 +14,7 @@ from tests.nginx import application, binary, sanitized
 from tests.nginx.agent_mesh import PORT, Mesh
 from tests.nginx.documents import Document, To
 from tests.nginx.network import Network, Pod, run, subnet_number
-from tests.nginx.sidecar import Client, Sidecar
+from tests.nginx.sidecar import WITHIN, Client, Sidecar
 
 CLIENT = "/ns/shop/sa/client"
 SERVER = "/ns/shop/sa/server"
@@ -141,7 +141,7 @@ class Pair:
         self.client.apply(self.client_document(mode), self.issue(CLIENT))
         self.server.apply(self.server_document(mode), self.issue(SERVER))
 
-    def caller(self, timeout: float = 10) -> Client:
+    def caller(self, timeout: float = WITHIN) -> Client:
         """A connection of the client's application to the Service."""
         return Client(self.client.pod, self.service, SERVICE_PORT, timeout)
 

@@ -3,7 +3,7 @@
 import http.client
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
 from tests.nginx.sidecar import Client, wait_until
@@ -22,10 +22,14 @@ class Load:
         self.failures: list[str] = []
         self.by_server: dict[str, int] = {}
 
-    def more(self, requests: int, within: float = 20.0) -> None:
+    def more(self, requests: int, within: float = 60.0) -> None:
         """Wait until so many more requests ended well."""
         target = self.done + requests
         wait_until(lambda: self.done >= target or self.failures, f"{requests} more requests", within)
+
+    def reach(self, servers: Collection[str]) -> None:
+        """Wait until each of *servers* has answered; a method that goes by times asks a slow one again only later."""
+        wait_until(lambda: set(servers) <= set(self.by_server) or self.failures, f"an answer of each of {servers}")
 
     def start(self) -> None:
         for thread in self._threads:

@@ -64,7 +64,7 @@ class Pod:
         sock.listen(512)
         return sock
 
-    def connect(self, address: str, port: int, timeout: float = 10.0) -> socket.socket:
+    def connect(self, address: str, port: int, timeout: float = 30.0) -> socket.socket:
         """A connection from this pod."""
         with self.inside():
             sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)

@@ -23,7 +23,9 @@ from tests.nginx.binary import SOURCE, Binary
 from tests.nginx.documents import Document
 from tests.nginx.network import Pod
 
-START_SECONDS = 20.0
+START_SECONDS = 60.0
+# Long, because the machine of a test run does many things at once; what comes soon costs nothing.
+WITHIN = 30.0
 _SYS_PIDFD_GETFD = 438
 RUN_DIRECTORY = "/var/run/nginx-mesh"
 # As in the image: read-only root, uid 2102, no capability. The mounts go with the last process that sees them.
@@ -45,7 +47,7 @@ SANITIZER_REPORT = re.compile(r"(ERROR: \w+Sanitizer|runtime error:)(.*\n?){1,15
 _FAULT = re.compile(r"\[(alert|crit|emerg)\].*|" + SANITIZER_REPORT.pattern)
 
 
-def wait_until(check: Callable[[], object], what: str, within: float = 10.0) -> None:
+def wait_until(check: Callable[[], object], what: str, within: float = WITHIN) -> None:
     """Poll until *check* holds."""
     end = time.monotonic() + within
     while not check():
@@ -56,12 +58,12 @@ def wait_until(check: Callable[[], object], what: str, within: float = 10.0) -> 
 
 class _UnixConnection(http.client.HTTPConnection):
     def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=10)
+        super().__init__("localhost", timeout=WITHIN)
         self._path = path
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(10)
+        self.sock.settimeout(WITHIN)
         self.sock.connect(str(self._path))
 
 
@@ -260,7 +262,6 @@ class Sidecar:
             wait_until(
                 lambda pid=pid, before=before: self._open_descriptors(pid) <= before,  # type: ignore[misc]
                 f"closing of what the test opened ({before} descriptors at the start)",
-                within=15,
             )
 
 
@@ -294,7 +295,7 @@ def _title(pid: int) -> str:
         return ""
 
 
-def get(pod: Pod, address: str, port: int, path: str = "/", timeout: float = 10) -> tuple[int, str]:
+def get(pod: Pod, address: str, port: int, path: str = "/", timeout: float = WITHIN) -> tuple[int, str]:
     """One GET on a connection of its own."""
     with Client(pod, address, port, timeout) as client:
         response = client.request("GET", path)
@@ -321,7 +322,7 @@ class Response:
 class Client:
     """One keep-alive connection of a pod; it connects again when the other side closed."""
 
-    def __init__(self, pod: Pod, address: str, port: int, timeout: float = 10) -> None:
+    def __init__(self, pod: Pod, address: str, port: int, timeout: float = WITHIN) -> None:
         self._pod = pod
         self._timeout = timeout
         host = f"[{address}]" if ":" in address else address

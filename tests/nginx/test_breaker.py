@@ -61,7 +61,7 @@ def test_closes_by_itself(pair: Pair) -> None:
     with pair.caller() as client:
         pair.app.failures = [500]
         client.request("GET", "/")
-        wait_until(lambda: not circuit(pair)["open"], "a closed circuit", 30)
+        wait_until(lambda: not circuit(pair)["open"], "a closed circuit")
         assert client.request("GET", "/").status == 200
     assert pair.client.metrics()['nginx_mesh_circuit_opened_total{policy="shop/breaker-server"}'] == 1
 
@@ -213,9 +213,9 @@ def test_tcp_connections_that_are_reset_before_the_first_byte(pair: Pair) -> Non
             with _connect(pair) as connection:
                 connection.sendall(b"ping")
                 assert is_reset(connection)
-            opened = number == 2
-            wait_until(lambda opened=opened: circuit(pair)["open"] is opened, "the count")  # type: ignore[misc]
-            assert circuit(pair)["errors"] == number % 2
+            # An open circuit remembers nothing.
+            counted = {"open": number == 2, "errors": number % 2}
+            wait_until(lambda counted=counted: counted.items() <= circuit(pair).items(), "the count")  # type: ignore[misc]
     with serving(pair.server.pod) as server:
         with _connect(pair) as connection:
             assert exchange(connection) == b"ping"

@@ -40,7 +40,7 @@ def test_scaled_under_load(pair: Pair, method: str, lb: str) -> None:
             load.by_server.clear()
             pair.client.apply(pair.client_document(endpoints=pair.endpoints(5), lb=lb))
             load.more(60)
-            assert set(load.by_server) == set(pair.server.pod.addresses) or load.failures
+            load.reach(pair.server.pod.addresses)
             pair.client.apply(pair.client_document(endpoints=pair.endpoints(1), lb=lb))
             status = pair.client.status()["endpoints"]
             assert [endpoint["address"] for endpoint in status] == pair.server.pod.addresses[:1]
@@ -130,9 +130,12 @@ def test_every_method_uses_every_endpoint(pair: Pair, method: str) -> None:
     with pair.caller() as caller:
         for _ in range(80):
             seen[caller.request("GET", "/").echo["local"]] += 1
+        if method == "round_robin":
+            assert set(seen.values()) == {20}
+        # Where the machine made one slow, it is asked again only after a while.
+        while len(seen) < 4 and seen.total() < 5000:
+            seen[caller.request("GET", "/").echo["local"]] += 1
     assert set(seen) == set(pair.server.pod.addresses[:4])
-    if method == "round_robin":
-        assert set(seen.values()) == {20}
 
 
 @pytest.mark.spec("6.balancing")

@@ -77,7 +77,7 @@ class Held:
 
 def traffic(mesh: Mesh, threads: int) -> contextlib.AbstractContextManager[Load]:
     """Some 100 requests/s of each thread, on kept connections."""
-    return running(lambda: Client(mesh.client.pod, mesh.service, 80, 10), threads)
+    return running(lambda: Client(mesh.client.pod, mesh.service, 80, 30), threads)
 
 
 def told(what: str, load: Load, seconds: float) -> None:

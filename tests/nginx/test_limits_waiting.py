@@ -62,15 +62,17 @@ def test_a_caller_that_goes_away_waits_no_longer(limited: Limited) -> None:
 
 def test_a_burst_goes_on_at_the_rate(limited: Limited) -> None:
     """Without a delay all that is over the rate waits, each for its turn: the k-th answer comes no sooner than k periods."""
-    limited.apply(limited.document().limit("shop/slow", 20_000_000, 5, buckets=[["shop/a-0"]]))
+    limited.apply(limited.document().limit("shop/slow", 10_000_000, 5, buckets=[["shop/a-0"]]))
     with ExitStack() as stack:
         peers = [stack.enter_context(limited.peer("shop/a-0")) for _ in range(6)]
+        # When the sidecar has answered this it is done with the handshakes, and reads its clock anew for what comes.
+        assert limited.pair.server.status()["ready"]
         started = time.monotonic()
         for peer in peers:
             peer.send()
         assert [peer.answer().status for peer in peers] == [200] * 6
-    # The sidecar reads its clock once per round of events, in whole milliseconds.
-    assert max(peer.answered for peer in peers) - started >= 5 * 0.05 - 0.01
+    # The sidecar's clock moves with the kernel's ticks, which may be late.
+    assert max(peer.answered for peer in peers) - started >= 5 * 0.1 - 0.05
 
 
 def test_streams_of_one_connection(limited: Limited, server_pod: Pod, plain_pod: Pod) -> None:

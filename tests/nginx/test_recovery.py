@@ -102,7 +102,7 @@ def test_two_workers_agree(pair: Pair) -> None:
 
 def _succeeds(pair: Pair) -> bool:
     try:
-        with pair.caller(timeout=1) as caller:
+        with pair.caller(timeout=3) as caller:
             return caller.request("GET", "/").status == 200
     except (OSError, http.client.HTTPException):
         return False

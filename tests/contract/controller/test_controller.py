@@ -15,7 +15,7 @@ from tests.fakes.eventually import eventually
 WEB = "spiffe://example.org/ns/{}/sa/web"
 WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 GUARDS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
-WITHIN = 20.0
+WITHIN = 60.0
 
 
 async def ready(cluster: Cluster) -> None:

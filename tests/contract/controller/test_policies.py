@@ -12,7 +12,6 @@ from tests.contract.controller.cluster import GROUP, Cluster, Sidecar, free_port
 from tests.fakes.eventually import eventually
 
 WITHIN = 30.0
-BACK_SECONDS = 15.0
 
 
 def path_of(cluster: Cluster, group: str, plural: str, name: str = "") -> str:
@@ -61,6 +60,11 @@ def weights(sidecar: Sidecar) -> list[int]:
 def target_names(sidecar: Sidecar) -> list[str]:
     found = config(sidecar)
     return [row.policy.partition("/")[2] for row in found.targets] if found else []
+
+
+def limit_names(sidecar: Sidecar) -> list[str]:
+    found = config(sidecar)
+    return [row.policy.partition("/")[2] for row in found.limits] if found else []
 
 
 def condition(cluster: Cluster, path: str, kind: str) -> dict[str, Any]:
@@ -118,9 +122,7 @@ async def test_a_policy_that_cannot_be_applied_says_why_and_is_told_by_an_event(
                 lambda: condition(cluster, path, "Accepted").get("reason") == "UpsertRateLimitFailed", "refused", WITHIN
             )
             await eventually(lambda: ("younger", "UpsertRateLimitFailed") in told(), "the event", WITHIN)
-            found = config(sidecar)
-            assert found
-            assert [row.policy for row in found.limits] == [f"{cluster.shop}/elder"]
+            await eventually(lambda: limit_names(sidecar) == ["elder"], "the limit of the older one", WITHIN)
     assert ("elder", "UpsertRateLimitFailed") not in told()
 
 

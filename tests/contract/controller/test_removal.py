@@ -10,7 +10,7 @@ from tests.contract.controller.cluster import Cluster, Sidecar, wait_until_ready
 from tests.fakes.eventually import eventually
 
 GUARDS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
-WITHIN = 20.0
+WITHIN = 60.0
 
 
 def condition(cluster: Cluster) -> dict[str, Any]:

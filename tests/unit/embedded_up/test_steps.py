@@ -19,7 +19,7 @@ async def test_output_is_shown_as_it_comes() -> None:
     await steps.run("greeting", program("import sys; print('one'); print('two', file=sys.stderr)"), say=said.append)
     assert said[0] == "== greeting"
     assert sorted(said[1:3]) == ["   one", "   two"]
-    assert said[3].startswith("   greeting took 0:0")
+    assert said[3].startswith("   greeting took 0:")
 
 
 async def test_a_failed_step_is_named_with_its_status() -> None:
@@ -57,7 +57,7 @@ async def test_an_interrupted_step_ends_with_its_children(tmp_path: Path) -> Non
     with pytest.raises(asyncio.CancelledError):
         await task
     for pid in pids.read_text().split():
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while running(pid):
                 await asyncio.sleep(0.02)
 
