@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from mesh.api import crd, names
-from mesh.api.conditions import PolicyStatus
+from mesh.api.conditions import STATE_COLUMNS, WIDE_STATE_COLUMNS, PolicyStatus
 from mesh.api.dns_names import is_label, label_problems, namespace_problems
 from mesh.api.errors import InvalidInputError, Problem, quote
 from mesh.api.policy import Policy, parse_policy
@@ -76,7 +76,16 @@ CIRCUIT_BREAKER = crd.Kind(
     description="Stops calls to a Service that fails.",
     versions=(
         crd.Version(
-            "v1alpha1", CircuitBreakerSpec, PolicyStatus, columns=(("Destination", "string", ".spec.destination.name"),)
+            "v1alpha1",
+            CircuitBreakerSpec,
+            PolicyStatus,
+            columns=(
+                ("Destination", "string", ".spec.destination.name"),
+                ("Errors", "integer", ".spec.errors"),
+                ("Seconds", "integer", ".spec.timeoutSeconds"),
+                *STATE_COLUMNS,
+            ),
+            wide=(("Fallback", "string", ".spec.fallback.service"), *WIDE_STATE_COLUMNS),
         ),
     ),
 )

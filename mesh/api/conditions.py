@@ -1,6 +1,7 @@
 """Status conditions in Kubernetes' own form, shared by every kind that reports what became of it (contract 7.status)."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from mesh.api.schema import member
 
@@ -27,3 +28,19 @@ class PolicyStatus:
     observed_generation: int | None = member(
         "The generation of the policy that this is about.", default=None, minimum=0
     )
+
+
+def _of(condition: str, member_name: str) -> str:
+    return f'.status.conditions[?(@.type=="{condition}")].{member_name}'
+
+
+# What `kubectl get` shows of a policy beside its own members, and, with `-o wide`, why. No column may be about the items of
+# a list: the API server shows the first one alone.
+STATE_COLUMNS: Final = (
+    ("Accepted", "string", _of("Accepted", "status")),
+    ("Programmed", "string", _of("Programmed", "status")),
+)
+WIDE_STATE_COLUMNS: Final = (
+    ("Serving", "string", _of("Programmed", "message")),
+    ("Why", "string", _of("Accepted", "message")),
+)

@@ -16,7 +16,7 @@ AGE = ("Age", "date", ".metadata.creationTimestamp")
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One served version. ``columns`` are (title, type, JSON path) of `kubectl get`."""
+    """One served version. ``columns`` are (title, type, JSON path) of `kubectl get`, ``wide`` those that only `-o wide` shows."""
 
     name: str
     spec: type
@@ -24,6 +24,7 @@ class Version:
     spec_required: bool = True
     storage: bool = True
     columns: tuple[tuple[str, str, str], ...] = ()
+    wide: tuple[tuple[str, str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +99,14 @@ def _version(kind: Kind, version: Version) -> dict[str, Any]:
         "schema": {"openAPIV3Schema": whole},
         "subresources": {"status": {}},
         "additionalPrinterColumns": [
-            {"name": title, "type": type_, "jsonPath": path} for title, type_, path in (*version.columns, AGE)
+            *(_column(*column) for column in (*version.columns, AGE)),
+            *({**_column(*column), "priority": 1} for column in version.wide),
         ],
     }
+
+
+def _column(title: str, type_: str, path: str) -> dict[str, Any]:
+    return {"name": title, "type": type_, "jsonPath": path}
 
 
 def parse_spec(kind: Kind, manifest: Mapping[str, Any], *, strict: bool = False) -> Any:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from mesh.api import crd, names
-from mesh.api.conditions import PolicyStatus
+from mesh.api.conditions import STATE_COLUMNS, WIDE_STATE_COLUMNS, PolicyStatus
 from mesh.api.errors import InvalidInputError, Problem, quote
 from mesh.api.patterns import ANY, pattern_problems
 from mesh.api.policy import Policy, parse_policy
@@ -63,7 +63,9 @@ HTTP_ROUTE_GROUP = crd.Kind(
     plural="httproutegroups",
     short_names=("htr",),
     description="Describes HTTP/1 and HTTP/2 requests.",
-    versions=(crd.Version("v1alpha3", HttpRouteGroupSpec, PolicyStatus),),
+    versions=(
+        crd.Version("v1alpha3", HttpRouteGroupSpec, PolicyStatus, columns=STATE_COLUMNS, wide=WIDE_STATE_COLUMNS),
+    ),
 )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 from mesh.api import crd, names
-from mesh.api.conditions import PolicyStatus
+from mesh.api.conditions import STATE_COLUMNS, WIDE_STATE_COLUMNS, PolicyStatus
 from mesh.api.dns_names import is_label, is_subdomain, namespace_problems, subdomain_problems
 from mesh.api.errors import InvalidInputError, Problem, quote
 from mesh.api.policy import Policy, parse_policy
@@ -86,7 +86,8 @@ class RateLimitSpec(RateLimitSpecAlpha1):
     rules: tuple[RouteRule, ...] = member("Requests to which the limit applies; none means all.", default=())
 
 
-_COLUMNS = (("Destination", "string", ".spec.destination.name"), ("Rate", "string", ".spec.rate"))
+_COLUMNS = (("Destination", "string", ".spec.destination.name"), ("Rate", "string", ".spec.rate"), *STATE_COLUMNS)
+_WIDE = (("Burst", "integer", ".spec.burst"), *WIDE_STATE_COLUMNS)
 
 RATE_LIMIT = crd.Kind(
     group=names.GROUP_SPECS_NGINX,
@@ -96,9 +97,15 @@ RATE_LIMIT = crd.Kind(
     description="Limits the rate of requests to a destination.",
     versions=(
         crd.Version(
-            "v1alpha1", RateLimitSpecAlpha1, PolicyStatus, spec_required=False, storage=False, columns=_COLUMNS
+            "v1alpha1",
+            RateLimitSpecAlpha1,
+            PolicyStatus,
+            spec_required=False,
+            storage=False,
+            columns=_COLUMNS,
+            wide=_WIDE,
         ),
-        crd.Version("v1alpha2", RateLimitSpec, PolicyStatus, spec_required=False, columns=_COLUMNS),
+        crd.Version("v1alpha2", RateLimitSpec, PolicyStatus, spec_required=False, columns=_COLUMNS, wide=_WIDE),
     ),
 )
 

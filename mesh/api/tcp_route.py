@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mesh.api import crd, names
-from mesh.api.conditions import PolicyStatus
+from mesh.api.conditions import STATE_COLUMNS, WIDE_STATE_COLUMNS, PolicyStatus
 from mesh.api.policy import Policy, parse_policy
 
 
@@ -20,7 +20,11 @@ TCP_ROUTE = crd.Kind(
     plural="tcproutes",
     short_names=("tr",),
     description="Describes TCP traffic.",
-    versions=(crd.Version("v1alpha3", TcpRouteSpec, PolicyStatus, spec_required=False),),
+    versions=(
+        crd.Version(
+            "v1alpha3", TcpRouteSpec, PolicyStatus, spec_required=False, columns=STATE_COLUMNS, wide=WIDE_STATE_COLUMNS
+        ),
+    ),
 )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from mesh.api import crd, names
-from mesh.api.conditions import PolicyStatus
+from mesh.api.conditions import STATE_COLUMNS, WIDE_STATE_COLUMNS, PolicyStatus
 from mesh.api.dns_names import label_problems, subdomain_problems
 from mesh.api.errors import InvalidInputError, Problem, quote
 from mesh.api.policy import Policy, parse_policy
@@ -69,7 +69,8 @@ TRAFFIC_SPLIT = crd.Kind(
             TrafficSplitSpec,
             PolicyStatus,
             spec_required=False,
-            columns=(("Service", "string", ".spec.service"),),
+            columns=(("Service", "string", ".spec.service"), *STATE_COLUMNS),
+            wide=WIDE_STATE_COLUMNS,
         ),
     ),
 )

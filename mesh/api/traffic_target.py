@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from mesh.api import crd, names
-from mesh.api.conditions import PolicyStatus
+from mesh.api.conditions import STATE_COLUMNS, WIDE_STATE_COLUMNS, PolicyStatus
 from mesh.api.dns_names import namespace_problems, subdomain_problems
 from mesh.api.errors import Problem, quote
 from mesh.api.policy import Policy, parse_policy
@@ -65,7 +65,15 @@ TRAFFIC_TARGET = crd.Kind(
     description="Allows service accounts to call another on given routes.",
     versions=(
         crd.Version(
-            "v1alpha2", TrafficTargetSpec, PolicyStatus, columns=(("Destination", "string", ".spec.destination.name"),)
+            "v1alpha2",
+            TrafficTargetSpec,
+            PolicyStatus,
+            columns=(
+                ("Destination", "string", ".spec.destination.name"),
+                ("Port", "integer", ".spec.destination.port"),
+                *STATE_COLUMNS,
+            ),
+            wide=WIDE_STATE_COLUMNS,
         ),
     ),
 )

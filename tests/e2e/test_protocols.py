@@ -1,5 +1,6 @@
 """gRPC and TCP between pods of a real cluster, in strict and permissive (contract 6.grpc, 6.tcp)."""
 
+import secrets
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,7 +19,8 @@ REFUSALS = "nginx_mesh_refusals_total"
 @pytest.fixture(scope="module")
 def places(mesh: MeshUnderTest) -> Iterator[tuple[str, str]]:
     """An injected namespace with a strict and a permissive server and a caller; one with a stranger without a sidecar."""
-    inside, outside = "e2e-protocols", "e2e-protocols-outside"
+    inside = f"e2e-protocols-{secrets.token_hex(3)}"
+    outside = f"{inside}-outside"
 
     def server(name: str, annotations: dict[str, str]) -> App:
         services = {f"{name}-grpc": (50051, GRPC), f"{name}-tcp": (6000, TCP), f"{name}-greet": (6001, GREET)}

@@ -4,6 +4,7 @@ The manifests in `tutorials/` use the kinds, fields and steps of those tutorials
 """
 
 import json
+import secrets
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -17,7 +18,8 @@ from tests.e2e.eventually import eventually
 from tests.e2e.mesh_under_test import READY_SECONDS, MeshUnderTest
 
 MANIFESTS = Path(__file__).parent / "tutorials"
-NAMESPACE = "e2e-tutorials"
+# Another one each time: that of a run before may still be on its way out.
+NAMESPACE = f"e2e-tutorials-{secrets.token_hex(3)}"
 POLICIES = "trafficsplit,traffictarget,ratelimit,circuitbreaker,httproutegroup,tcproute"
 DEPLOYMENTS = ("productpage-v1", "visitor", "reviews-v1", "reviews-v2", "reviews-v3", "ratings-v1")
 PAGE, VISITOR = "productpage-v1", "visitor"

@@ -52,7 +52,22 @@ def test_status_is_a_subresource_and_the_object_is_labelled(name: str) -> None:
     assert definition["metadata"]["labels"] == {names.LABEL_PART_OF: names.PART_OF}
     for version in definition["spec"]["versions"]:
         assert version["subresources"] == {"status": {}}
-        assert version["additionalPrinterColumns"][-1]["name"] == "Age"
+        always = [column["name"] for column in version["additionalPrinterColumns"] if not column.get("priority")]
+        assert always[-1] == "Age"
+
+
+@pytest.mark.spec("7.conditions")
+@pytest.mark.parametrize("kind", kinds.POLICY_KINDS, ids=lambda kind: kind.kind)
+def test_kubectl_get_shows_whether_a_policy_is_in_force_and_wide_why(kind: crd.Kind) -> None:
+    for version in DEFINITIONS[kind.name]["spec"]["versions"]:
+        paths = {column["name"]: column["jsonPath"] for column in version["additionalPrinterColumns"]}
+        wide = {column["name"] for column in version["additionalPrinterColumns"] if column.get("priority") == 1}
+        assert paths["Accepted"] == '.status.conditions[?(@.type=="Accepted")].status'
+        assert paths["Programmed"] == '.status.conditions[?(@.type=="Programmed")].status'
+        assert {"Serving", "Why"} <= wide
+        assert not {"Accepted", "Programmed", "Age"} & wide
+        # The API server shows the first item of a list alone, as if there were no other.
+        assert not any("*" in path for path in paths.values())
 
 
 def nodes(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
