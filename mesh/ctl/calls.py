@@ -7,11 +7,18 @@ from typing import Final
 from mesh.api import names
 from mesh.api.mtls import MtlsMode
 from mesh.ctl.live import Live
-from mesh.decide.explain import Caller, Explanation, explain_pod, explain_service
+from mesh.decide.explain import (
+    Caller,
+    Explanation,
+    explain_headless,
+    explain_pod,
+    explain_service,
+    without_sidecar,
+)
 from mesh.decide.request import Request
 from mesh.model.identity import workload_identity
-from mesh.model.sidecar_config import SidecarConfig
-from mesh.model.snapshot import Pod
+from mesh.model.sidecar_config import PodAddress, SidecarConfig
+from mesh.model.snapshot import NamespaceView, Pod, Service
 
 SOURCES: Final = ("pod", "deploy", "sa")
 DESTINATIONS: Final = ("svc", "pod")
@@ -25,7 +32,7 @@ class UnknownNameError(ValueError):
 
 
 def find_caller(live: Live, text: str) -> Caller:
-    """Find ``[pod/|deploy/|sa/]namespace/name``; of several pods the first by name. Raises UnknownNameError."""
+    """Find ``[pod/|deploy/|sa/]namespace/name``; of several pods the first by name that has a sidecar. Raises UnknownNameError."""
     kinds, namespace, name = _read(text, SOURCES)
     if not namespace:
         raise UnknownNameError(f'"{text}" names no namespace; write namespace/name')
@@ -36,7 +43,7 @@ def find_caller(live: Live, text: str) -> Caller:
         if injected:
             return _caller(live, injected[0])
         if found:
-            raise UnknownNameError(f"pod {found[0].key} has no sidecar: the mesh does nothing about its calls")
+            return Caller(found[0].key, "", without_sidecar(live.compilation.configs.values()), has_sidecar=False)
     raise UnknownNameError(f"there is no {_or(kinds)} {name} with a pod in namespace {namespace}")
 
 
@@ -54,7 +61,11 @@ def explain(live: Live, caller: Caller, text: str, request: Request, opened: Ite
     service = next((row for row in view.services if row.name == name), None) if view and "svc" in kinds else None
     if service:
         number = port or _only(f"Service {namespace}/{name}", {spec.port for spec in service.ports})
-        return explain_service(caller, configs, (f"{namespace}/{name}", number), request, opened)
+        place = (f"{namespace}/{name}", number)
+        behind = _behind(caller.config, view, service, number) if view and service.is_headless else []
+        if behind and not any((f"{row.namespace}/{row.service}", row.port) == place for row in caller.config.services):
+            return explain_headless(caller, configs, behind, place, request)
+        return explain_service(caller, configs, place, request, opened)
     if "pod" in kinds:
         called = next((pod for pod in caller.config.pods if pod.pod == f"{namespace}/{name}"), None)
         if called:
@@ -84,6 +95,21 @@ def identity_of(live: Live, pod: Pod) -> str:
     if config is None or config.mtls_mode is MtlsMode.OFF:
         return ""
     return str(workload_identity(live.snapshot.settings.trust_domain, pod.namespace, pod.service_account))
+
+
+def _behind(config: SidecarConfig, view: NamespaceView, service: Service, number: int) -> list[tuple[PodAddress, int]]:
+    """The pods behind a port of a headless Service that a sidecar knows, and the port of each."""
+    port_names = {spec.name for spec in service.ports if spec.port == number}
+    known = {pod.pod: pod for pod in config.pods}
+    return [
+        (known[f"{view.name}/{endpoint.pod}"], target)
+        for slice_ in view.slices
+        if slice_.service == service.name
+        for port_name, _, target in slice_.ports
+        if port_name in port_names
+        for endpoint in slice_.endpoints
+        if endpoint.ready and f"{view.name}/{endpoint.pod}" in known
+    ]
 
 
 def _caller(live: Live, pod: Pod) -> Caller:

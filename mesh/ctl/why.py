@@ -73,7 +73,7 @@ def _why(session: Session, source: str, destination: str, request: "Request") ->
     cluster = session.cluster()
     live = read_live(cluster, session.namespace)
     caller = calls.find_caller(live, source)
-    opened = circuits.opened_at(cluster, caller.pod)
+    opened = circuits.opened_at(cluster, caller.pod) if caller.has_sidecar else frozenset()
     told = calls.explain(live, caller, destination, replace(request), opened or ())
     return as_document(caller, destination.partition(":")[0], told, calls.sidecar_configs(live), opened)
 

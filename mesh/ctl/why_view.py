@@ -26,7 +26,11 @@ def as_document(
     http = {"method": request.method, "path": request.path.decode("latin-1")} if request.is_http and told.ways else {}
     return {
         "schema": SCHEMA,
-        "source": {"pod": caller.pod, "identity": caller.identity, "mtlsMode": caller.config.mtls_mode.value},
+        "source": {
+            "pod": caller.pod,
+            "identity": caller.identity,
+            "mtlsMode": caller.config.mtls_mode.value if caller.has_sidecar else "",
+        },
         "destination": {"name": called, "port": request.port, "protocol": request.protocol.value},
         "request": http,
         "verdict": verdict_of(told),
@@ -135,7 +139,7 @@ def as_text(document: Mapping[str, Any]) -> str:
     verdict = document["verdict"] + "".join(f"  {reason}" for reason in document["reasons"])
     lines = [
         f"{source['pod']} -> {destination['name']}:{destination['port']} ({destination['protocol']}){asked}",
-        f"identity  {source['identity'] or 'none: mTLS is off'} (mTLS {source['mtlsMode']})",
+        f"identity  {_identity_text(source)}",
         f"verdict   {verdict}",
     ]
     for way in document["ways"]:
@@ -147,6 +151,12 @@ def as_text(document: Mapping[str, Any]) -> str:
         ]  # fmt: skip
         lines += ["", *columns.lines([("CIRCUIT OF", "POLICY", "ERRORS", "FALLBACK", "STATE"), *rows])]
     return "\n".join(lines)
+
+
+def _identity_text(source: Mapping[str, Any]) -> str:
+    if not source["mtlsMode"]:
+        return "none: the pod has no sidecar"
+    return f"{source['identity'] or 'none: mTLS is off'} (mTLS {source['mtlsMode']})"
 
 
 def _way_lines(way: Mapping[str, Any]) -> Iterator[str]:

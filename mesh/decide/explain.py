@@ -1,6 +1,6 @@
 """Why a call goes where it goes, and what becomes of it there: every judgement on its way, with the deciding objects."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
@@ -11,7 +11,7 @@ from mesh.decide.path import BadTargetError
 from mesh.decide.request import Request
 from mesh.decide.split import Direction, Hop, Place, Services, distribution, services_of
 from mesh.model.reason import Reason, reason_id
-from mesh.model.sidecar_config import Endpoint, MtlsMode, PodAddress, Protocol, SidecarConfig
+from mesh.model.sidecar_config import Endpoint, MtlsMode, PodAddress, Protocol, ServicePort, SidecarConfig
 
 
 class Wire(StrEnum):
@@ -54,11 +54,15 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls: a pod as ``namespace/name``, the identity that it proves, and what its sidecar does."""
+    """Who calls: a pod as ``namespace/name``, the identity that it proves, and what its sidecar does.
+
+    A pod without a sidecar proves nothing; its ``config`` is `without_sidecar`.
+    """
 
     pod: str
     identity: str
     config: SidecarConfig
+    has_sidecar: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +111,41 @@ def explain_pod(
             place = (service, service_port)
             services[place] = replace(services[place], endpoints=(own,))
             return _explain(caller, pods, services, place, request, opened)
-    spoken = replace(request, protocol=protocol)
+    return _explain_addresses(caller, pods, (own,), (called.pod, request.port), replace(request, protocol=protocol))
+
+
+def explain_headless(
+    caller: Caller,
+    pods: Mapping[str, SidecarConfig],
+    behind: Sequence[tuple[PodAddress, int]],
+    called: Place,
+    request: Request,
+) -> Explanation:
+    """Explain a call of a headless Service without splits and circuit: of one of the pods *behind* it, each with its port."""
+    protocol = next((dict(pod.ports).get(port, Protocol.TCP) for pod, port in behind), Protocol.TCP)
+    own = tuple(Endpoint(pod.address, port, pod.identity, pod.pod) for pod, port in behind)
+    return _explain_addresses(caller, pods, own, called, replace(request, port=called[1], protocol=protocol))
+
+
+def without_sidecar(configs: Iterable[SidecarConfig]) -> SidecarConfig:
+    """What becomes of the calls of a pod without a sidecar: they go to every Service that *configs* know, in plaintext, undivided."""
+    services: dict[Place, ServicePort] = {}
+    pods: dict[str, PodAddress] = {}
+    for config in configs:
+        for row in config.services:
+            if row.addresses:
+                services.setdefault((f"{row.namespace}/{row.service}", row.port), replace(row, splits=(), breaker=None))
+        for pod in config.pods:
+            pods.setdefault(pod.address, replace(pod, headless=()))
+    return SidecarConfig("", MtlsMode.OFF, 0, "", "", "", services=tuple(services.values()), pods=tuple(pods.values()))
+
+
+def _explain_addresses(
+    caller: Caller, pods: Mapping[str, SidecarConfig], own: Collection[Endpoint], called: Place, spoken: Request
+) -> Explanation:
     if _is_malformed(spoken):
         return Explanation(spoken, (), Reason.MALFORMED)
-    way = _way(caller, pods, (own,), Direction((Hop((called.pod, request.port)),)), Fraction(1), spoken)
+    way = _way(caller, pods, own, Direction((Hop(called),)), Fraction(1), spoken)
     return Explanation(spoken, (way,))
 
 

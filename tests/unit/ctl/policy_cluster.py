@@ -11,8 +11,13 @@ GROUPS = {"web": "a" * 16, "cart": "b" * 16, "canary": "c" * 16}
 CREATED = "2026-11-21T12:00:00Z"
 
 
-def cluster(*policies: dict[str, Any], open_circuits: tuple[str, ...] = (), **settings: Any) -> FakeCluster:
-    """The cluster with *policies*; web's sidecar says that circuits are open."""
+def cluster(
+    *policies: dict[str, Any], open_circuits: tuple[str, ...] = (), headless: bool = False, **settings: Any
+) -> FakeCluster:
+    """The cluster with *policies*; web's sidecar says that circuits are open. With *headless* no Service has an address.
+
+    Beside those who have a sidecar there is the pod ``stranger-1``, which has none.
+    """
     installation = {"namespace": NAMESPACE, "mtls": {"trustDomain": "example.org"}}
     lines = [f'nginx_mesh_circuit_open{{policy="{policy}"}} 1\n' for policy in open_circuits]
     answers: dict[str, Any] = {
@@ -22,8 +27,8 @@ def cluster(*policies: dict[str, Any], open_circuits: tuple[str, ...] = (), **se
         kinds.NAMESPACES.path(): {
             "items": [{"metadata": {"name": "shop", "labels": {names.LABEL_AUTO_INJECT: names.AUTO_INJECT_ENABLED}}}]
         },
-        kinds.PODS.path(): {"items": [_pod(app, number) for number, app in enumerate(GROUPS)]},
-        kinds.SERVICES.path(): {"items": [_service(app, number) for number, app in enumerate(GROUPS)]},
+        kinds.PODS.path(): {"items": [*(_pod(app, number) for number, app in enumerate(GROUPS)), _stranger()]},
+        kinds.SERVICES.path(): {"items": [_service(app, number, headless) for number, app in enumerate(GROUPS)]},
         kinds.ENDPOINT_SLICES.path(): {"items": [_slice(app, number) for number, app in enumerate(GROUPS)]},
         "/api/v1/namespaces/shop/pods/web-1:8887/proxy/metrics": "".join(lines),
     }
@@ -78,11 +83,19 @@ def _pod(app: str, number: int) -> dict[str, Any]:
     }
 
 
-def _service(app: str, number: int) -> dict[str, Any]:
+def _stranger() -> dict[str, Any]:
+    return {
+        "metadata": {"name": "stranger-1", "namespace": "shop", "creationTimestamp": CREATED},
+        "spec": {"serviceAccountName": "stranger", "nodeName": "n1", "containers": [{"name": "app"}]},
+        "status": {"phase": "Running", "podIPs": [{"ip": "10.0.0.99"}]},
+    }
+
+
+def _service(app: str, number: int, headless: bool) -> dict[str, Any]:
     return {
         "metadata": {"name": app, "namespace": "shop"},
         "spec": {
-            "clusterIPs": [f"10.1.0.{number + 1}"],
+            "clusterIPs": ["None"] if headless else [f"10.1.0.{number + 1}"],
             "selector": {"app": app},
             "ports": [{"port": 80, "targetPort": 8080, "name": "http", "protocol": "TCP"}],
         },

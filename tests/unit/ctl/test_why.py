@@ -83,6 +83,32 @@ def test_the_modes_of_both_sides_count(run: Any) -> None:
     assert told["ways"][0]["endpoints"][0]["wire"] == "plaintext"
 
 
+@pytest.mark.parametrize("destination", ["cart", "cart:80", "pod/cart-1"])
+@pytest.mark.parametrize(("source", "verdict"), [("shop/web-1", "allowed"), ("shop/canary-1", "refused")])
+def test_a_headless_service_is_its_pods(run: Any, source: str, verdict: str, destination: str) -> None:
+    """Nothing of a call by a pod's address passes unread, with a policy of callers or without one."""
+    told = why(run, cluster(ROUTES, TARGET, headless=True), source, destination, "GET", "/items")
+    assert (told["verdict"], told["request"]["path"]) == (verdict, "/items")
+    [way] = told["ways"]
+    assert [(row["pod"], row["port"], row["wire"]) for row in way["endpoints"]] == [("shop/cart-1", 8080, "mTLS")]
+    divided = why(run, cluster(ROUTES, TARGET, BREAKER, headless=True), source, destination, "GET", "/items")
+    assert divided["verdict"] == verdict
+
+
+@pytest.mark.parametrize("headless", [False, True])
+def test_who_has_no_sidecar_calls_in_plaintext(run: Any, headless: bool) -> None:
+    """Its calls are neither divided nor guarded; the called pod's sidecar judges them."""
+    told = why(run, cluster(SPLIT, BREAKER, headless=headless), "shop/stranger-1", "cart", "GET", "/items")
+    assert told["source"] == {"pod": "shop/stranger-1", "identity": "", "mtlsMode": ""}
+    assert (told["verdict"], told["circuits"], len(told["ways"])) == ("allowed", [], 1)
+    assert told["ways"][0]["endpoints"][0]["wire"] == "plaintext"
+    refused = cluster(ROUTES, TARGET, headless=headless)
+    assert why(run, refused, "sa/shop/stranger", "cart", "GET", "/items")["reasons"] == ["access_plaintext"]
+    assert "none: the pod has no sidecar" in run(refused, "why", "shop/stranger-1", "cart").output
+    strict = cluster(headless=headless, mtls={"mode": "strict"})
+    assert why(run, strict, "shop/stranger-1", "cart")["reasons"] == ["plaintext"]
+
+
 def test_is_readable_as_text_and_yaml(run: Any) -> None:
     reader = cluster(ROUTES, TARGET, LIMIT, SPLIT, BREAKER)
     text = run(reader, "why", "shop/web-1", "cart", "GET", "/items").output
