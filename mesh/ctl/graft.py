@@ -67,4 +67,4 @@ def _graft_rows(target: MutableSequence[Any], rows: list[Any]) -> None:
 
 def _named(rows: Sequence[Any]) -> bool:
     found = [row.get("name") if isinstance(row, Mapping) else None for row in rows]
-    return None not in found and len(set(found)) == len(found)
+    return all(isinstance(name, str) for name in found) and len(set(found)) == len(found)

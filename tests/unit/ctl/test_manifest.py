@@ -226,3 +226,18 @@ def as_pod(kind: str, made_of: dict[str, Any]) -> dict[str, Any]:
     if kind == "Deployment":
         pod["metadata"]["labels"]["pod-template-hash"] = "5d9c"
     return pod
+
+
+@pytest.mark.spec("5.manual")
+@pytest.mark.parametrize("name", [[], {}, 7])
+def test_rows_whose_names_are_no_text_stay(name: Any) -> None:
+    """Such a list is nobody's to merge by name; the API server says what is wrong with it."""
+    pod = {
+        "kind": "Pod",
+        "metadata": {"name": "a"},
+        "spec": {"containers": [{"name": "app", "image": [{"name": name}]}]},
+    }
+    injected, _ = inject(json.dumps(pod))
+    assert {"name": "app", "image": [{"name": name}]}.items() <= yaml.safe_load(injected)["spec"]["containers"][
+        0
+    ].items()
