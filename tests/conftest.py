@@ -20,6 +20,8 @@ NEEDS = {
     "e2e": "e2e",
     "resilience": "e2e",
 }
+# Fixtures that compile a driver (tests/drivers).
+DRIVERS = {"library", "directing_library"}
 
 # No time limit for one example: the machine is shared. A failure prints what reproduces it.
 hypothesis.settings.register_profile("mesh", deadline=None, print_blob=True)
@@ -27,8 +29,10 @@ hypothesis.settings.load_profile("mesh")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test with what its directory needs."""
+    """Mark every test with what its directory needs; the first that needs a driver makes it, and only tests themselves are timed."""
     for item in items:
         needed = NEEDS.get(item.path.relative_to(HERE).parts[0])
         if needed:
             item.add_marker(needed)
+        if DRIVERS & set(getattr(item, "fixturenames", ())) and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(120, func_only=True))

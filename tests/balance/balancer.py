@@ -1,28 +1,27 @@
 """The module's balancer in this process: compiled from its sources, with peers of a document and a clock of its own."""
 
 import ctypes
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.nginx import source
+from tests.drivers.library import Signatures, load, read
 from tests.nginx.documents import Document, To
 
 DRIVER = Path(__file__).parent / "driver.c"
+_SIZE, _TEXT = ctypes.c_size_t, ctypes.c_char_p
+_SIGNATURES: Signatures = {
+    "active": (None, [_SIZE, _SIZE]),
+    "measured": (None, [_SIZE, _SIZE, _SIZE]),
+    "fail": (None, [_SIZE]),
+    "begin": (None, [_SIZE]),
+    "end": (None, [_SIZE, _SIZE, _SIZE]),
+    "picks": (None, [_TEXT, ctypes.c_void_p, _SIZE]),
+}
 
 
-def compiled(nginx: Path, directory: Path) -> ctypes.CDLL:
-    """Compile the balancer with nginx's own core into *directory*, and load it."""
-    library = directory / "balancer.so"
-    sources = [DRIVER, *source.parts(nginx)]
-    options = ["-shared", "-fPIC", "-O2", *source.options(nginx), "-Wl,-z,defs", "-o", str(library)]
-    subprocess.run(["cc", *options, *map(str, sources)], check=True, timeout=120)
-    loaded = ctypes.CDLL(str(library))
-    loaded.driver_open.restype = ctypes.c_char_p
-    for call, count in (("clock", 1), ("active", 2), ("measured", 3), ("fail", 1), ("begin", 1), ("end", 3)):
-        getattr(loaded, f"driver_{call}").argtypes = [ctypes.c_size_t] * count
-        getattr(loaded, f"driver_{call}").restype = None
-    return loaded
+def compiled() -> ctypes.CDLL:
+    """Give the library of one balancer."""
+    return load(DRIVER, _SIGNATURES)
 
 
 class Balancer:
@@ -33,8 +32,9 @@ class Balancer:
         self.count = count
         to = [To(f"10.{number >> 8}.{number & 255}.1", 8080) for number in range(count)]
         document = Document(mode="off").service("shop/server", "10.250.0.1", 80, to, lb=method).render()
-        error = library.driver_open(document.encode(), ctypes.c_uint(seed))
-        assert error == b"", error
+        library.driver_seed(seed)
+        library.driver_forget()
+        assert read(library, document) == ""
 
     def forward(self, milliseconds: int) -> None:
         """Let time pass."""
@@ -66,5 +66,5 @@ class Balancer:
         allowed = range(self.count) if usable is None else usable
         mask = bytes(number in allowed for number in range(self.count))
         picked = (ctypes.c_ssize_t * count)()
-        self._library.driver_picks(mask, picked, ctypes.c_size_t(count))
+        self._library.driver_picks(mask, picked, count)
         return list(picked)

@@ -2,27 +2,17 @@
 
 import ctypes
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from tests.balance import directions as directing
 from tests.balance.balancer import Balancer, compiled
 from tests.balance.directions import Directions
-from tests.nginx import source
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The first test to run makes the sources: only the tests themselves are timed."""
-    for item in items:
-        if {"library", "directing_library"} & set(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.timeout(120, func_only=True))
 
 
 @pytest.fixture(scope="session")
-def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    directory: Path = tmp_path_factory.mktemp("balancer")
-    return compiled(source.ensure(), directory)
+def library() -> ctypes.CDLL:
+    return compiled()
 
 
 @pytest.fixture
@@ -36,9 +26,8 @@ def balancer(library: ctypes.CDLL) -> Callable[..., Balancer]:
 
 
 @pytest.fixture(scope="session")
-def directing_library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    directory: Path = tmp_path_factory.mktemp("directions")
-    return directing.compiled(source.ensure(), directory)
+def directing_library() -> ctypes.CDLL:
+    return directing.compiled()
 
 
 @pytest.fixture

@@ -1,29 +1,27 @@
 """The module's splits and circuits in this process: compiled from its sources, with a document and a clock of its own."""
 
 import ctypes
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.nginx import source
+from tests.drivers.library import Signatures, load, read
 from tests.nginx.documents import Document, Match, To
 
 DRIVER = Path(__file__).parent / "split_driver.c"
 PORT = 80
 REFUSED = -1
+_SIZE, _TEXT = ctypes.c_size_t, ctypes.c_char_p
+_SIGNATURES: Signatures = {
+    "calls": (None, [_TEXT, _SIZE, _TEXT, ctypes.c_void_p, _SIZE]),
+    "failed": (None, []),
+    "errors": (_SIZE, [_SIZE]),
+    "closes": (_SIZE, [_SIZE]),
+}
 
 
-def compiled(nginx: Path, directory: Path) -> ctypes.CDLL:
-    """Compile them with nginx's own core into *directory*, and load it."""
-    library = directory / "directions.so"
-    sources = [DRIVER, *source.parts(nginx)]
-    options = ["-shared", "-fPIC", "-O2", *source.options(nginx), "-Wl,-z,defs", "-o", str(library)]
-    subprocess.run(["cc", *options, *map(str, sources)], check=True, timeout=120)
-    loaded = ctypes.CDLL(str(library))
-    loaded.driver_apply.restype = ctypes.c_char_p
-    loaded.driver_closes.restype = loaded.driver_errors.restype = ctypes.c_size_t
-    loaded.driver_start()
-    return loaded
+def compiled() -> ctypes.CDLL:
+    """Give the library of one table."""
+    return load(DRIVER, _SIGNATURES)
 
 
 class Services:
@@ -64,18 +62,18 @@ class Directions:
     def apply(self, services: Services, seed: int = 1) -> None:
         """Take over a document; circuits stay."""
         self._services = services
-        error = self._library.driver_apply(services.document.render().encode(), ctypes.c_uint(seed))
-        assert error == b"", error
+        self._library.driver_seed(seed)
+        assert read(self._library, services.document.render()) == ""
 
     def forward(self, milliseconds: int) -> None:
         """Let time pass."""
-        self._library.driver_clock(ctypes.c_size_t(milliseconds))
+        self._library.driver_clock(milliseconds)
 
     def answers(self, address: str, port: int, count: int, fits: Sequence[bool] | None = ()) -> list[int]:
         """Who answers calls of an address, by number, -1 for nobody; *fits*: of each split, None where nothing can fit."""
         mask = None if fits is None else bytes([*fits, *[False] * 100])
         result = (ctypes.c_ssize_t * count)()
-        self._library.driver_calls(address.encode(), ctypes.c_size_t(port), mask, result, ctypes.c_size_t(count))
+        self._library.driver_calls(address.encode(), port, mask, result, count)
         return list(result)
 
     def calls(self, name: str, count: int, fits: Sequence[bool] | None = ()) -> list[str]:
@@ -99,8 +97,8 @@ class Directions:
 
     def errors(self, breaker: int = 0) -> int:
         """Errors within the window."""
-        return int(self._library.driver_errors(ctypes.c_size_t(breaker)))
+        return int(self._library.driver_errors(breaker))
 
     def closes(self, breaker: int = 0) -> int:
         """In so many ms; 0: it is closed."""
-        return int(self._library.driver_closes(ctypes.c_size_t(breaker)))
+        return int(self._library.driver_closes(breaker))

@@ -6,66 +6,13 @@
  */
 
 
-#include "core.h"
-#include "ngx_mesh_peer.h"
+#include "driver.h"
 
 
-/* nothing else of the library is seen from outside, or linked without need */
-
-#pragma GCC visibility push(default)
-
-
-static ngx_mesh_upstream_t *driver_upstream;
-static u_char               driver_error[NGX_MESH_ERROR_MAX];
-
-
-/* empty: taken; else what is wrong with the document */
-
-const char *
-driver_open(const char *document, unsigned seed)
+static ngx_mesh_upstream_t *
+driver_upstream(void)
 {
-    ngx_str_t          text, error;
-    ngx_pool_t        *pool;
-    ngx_mesh_table_t  *t;
-
-    srandom(seed);
-
-    core_init();
-
-    if (ngx_mesh.table) {
-        ngx_mesh_table_release(ngx_mesh.table);
-        ngx_mesh.table = NULL;
-    }
-
-    ngx_mesh_peers_init();
-
-    pool = ngx_create_pool(4096, ngx_cycle->log);
-    error.data = driver_error;
-    error.len = 0;
-    text.len = ngx_strlen(document);
-    text.data = ngx_pnalloc(pool, text.len);
-    ngx_memcpy(text.data, document, text.len);
-
-    t = ngx_mesh_parse(pool, &text, &error);
-
-    if (t == NULL) {
-        driver_error[error.len] = '\0';
-        return (char *) driver_error;
-    }
-
-    (void) ngx_mesh_table_link(t);
-
-    ngx_mesh.table = t;
-    driver_upstream = &t->upstreams[0];
-
-    return "";
-}
-
-
-void
-driver_clock(ngx_msec_t forward)
-{
-    ngx_current_msec += forward;
+    return &ngx_mesh.table->upstreams[0];
 }
 
 
@@ -74,7 +21,7 @@ driver_active(ngx_uint_t i, ngx_uint_t requests)
 {
     ngx_mesh_peer_t  *peer;
 
-    peer = driver_upstream->endpoints[i].peer;
+    peer = driver_upstream()->endpoints[i].peer;
     peer->started = requests * ngx_current_msec;
     peer->active = requests;
 }
@@ -85,7 +32,7 @@ driver_measured(ngx_uint_t i, ngx_msec_t header, ngx_msec_t last_byte)
 {
     ngx_mesh_peer_t  *peer;
 
-    peer = driver_upstream->endpoints[i].peer;
+    peer = driver_upstream()->endpoints[i].peer;
     ngx_mesh_average_add(&peer->header, header);
     ngx_mesh_average_add(&peer->last_byte, last_byte);
 }
@@ -94,7 +41,7 @@ driver_measured(ngx_uint_t i, ngx_msec_t header, ngx_msec_t last_byte)
 void
 driver_fail(ngx_uint_t i)
 {
-    ngx_mesh_peer_fail(driver_upstream->endpoints[i].peer);
+    ngx_mesh_peer_fail(driver_upstream()->endpoints[i].peer);
 }
 
 
@@ -103,7 +50,7 @@ driver_usable(ngx_mesh_endpoint_t *endpoint, void *data)
 {
     u_char  *usable = data;
 
-    return usable[endpoint - driver_upstream->endpoints];
+    return usable[endpoint - driver_upstream()->endpoints];
 }
 
 
@@ -116,8 +63,8 @@ driver_picks(u_char *usable, ngx_int_t *picks, ngx_uint_t count)
     ngx_mesh_endpoint_t  *e;
 
     for (i = 0; i < count; i++) {
-        e = ngx_mesh_balance(driver_upstream, driver_usable, usable);
-        picks[i] = e ? e - driver_upstream->endpoints : -1;
+        e = ngx_mesh_balance(driver_upstream(), driver_usable, usable);
+        picks[i] = e ? e - driver_upstream()->endpoints : -1;
     }
 }
 
@@ -125,7 +72,7 @@ driver_picks(u_char *usable, ngx_int_t *picks, ngx_uint_t count)
 void
 driver_begin(ngx_uint_t i)
 {
-    ngx_mesh_peer_begin(driver_upstream->endpoints[i].peer);
+    ngx_mesh_peer_begin(driver_upstream()->endpoints[i].peer);
 }
 
 
@@ -134,7 +81,7 @@ driver_begin(ngx_uint_t i)
 void
 driver_end(ngx_uint_t i, ngx_msec_t header, ngx_msec_t last_byte)
 {
-    ngx_mesh_peer_end(driver_upstream->endpoints[i].peer,
+    ngx_mesh_peer_end(driver_upstream()->endpoints[i].peer,
                       ngx_current_msec - last_byte);
     driver_measured(i, header, last_byte);
 }

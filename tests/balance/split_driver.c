@@ -5,75 +5,10 @@
  */
 
 
-#include "core.h"
-#include "ngx_mesh_peer.h"
-#include "ngx_mesh_split.h"
+#include "driver.h"
 
 
-/* nothing else of the library is seen from outside, or linked without need */
-
-#pragma GCC visibility push(default)
-
-
-static u_char                driver_error[NGX_MESH_ERROR_MAX];
 static ngx_mesh_direction_t  driver_way;
-
-
-/* once: circuits outlive tables, as those of a sidecar do */
-
-void
-driver_start(void)
-{
-    core_init();
-    ngx_mesh_peers_init();
-
-    (void) ngx_mesh_circuits_map(ngx_cycle->log);
-}
-
-
-/* empty: taken; else what is wrong with the document */
-
-const char *
-driver_apply(const char *document, unsigned seed)
-{
-    ngx_str_t          text, error;
-    ngx_pool_t        *pool;
-    ngx_mesh_table_t  *t;
-
-    srandom(seed);
-
-    pool = ngx_create_pool(4096, ngx_cycle->log);
-    error.data = driver_error;
-    error.len = 0;
-    text.len = ngx_strlen(document);
-    text.data = ngx_pnalloc(pool, text.len);
-    ngx_memcpy(text.data, document, text.len);
-
-    t = ngx_mesh_parse(pool, &text, &error);
-
-    if (t == NULL) {
-        driver_error[error.len] = '\0';
-        ngx_destroy_pool(pool);
-        return (char *) driver_error;
-    }
-
-    (void) ngx_mesh_table_link(t);
-
-    if (ngx_mesh.table) {
-        ngx_mesh_table_release(ngx_mesh.table);
-    }
-
-    ngx_mesh.table = t;
-
-    return "";
-}
-
-
-void
-driver_clock(ngx_msec_t forward)
-{
-    ngx_current_msec += forward;
-}
 
 
 /* "fits": of each split of the document, whether the request does */

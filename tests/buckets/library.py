@@ -1,14 +1,18 @@
 """The module's rate limits in this process: compiled from its sources, with the limits of a document and the test's own clock."""
 
 import ctypes
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.nginx import source
+from tests.drivers.library import Signatures, load, read
 
 DRIVER = Path(__file__).parent / "driver.c"
 LET_IN, REFUSED, NO_ROOM = 0, -3, -5
+_SIZE = ctypes.c_size_t
+_SIGNATURES: Signatures = {
+    "take": (ctypes.c_ssize_t, [ctypes.c_char_p, _SIZE, _SIZE, ctypes.c_void_p, ctypes.c_void_p]),
+    "missed": (_SIZE, []),
+}
 
 
 @dataclass(frozen=True)
@@ -20,18 +24,9 @@ class Taken:
     wait_ms: int
 
 
-def compiled(nginx: Path, directory: Path) -> ctypes.CDLL:
-    """Compile the limits with nginx's own core into *directory*, and load them."""
-    library = directory / "buckets.so"
-    sources = [DRIVER, *source.parts(nginx)]
-    options = ["-shared", "-fPIC", "-O2", *source.options(nginx), "-Wl,-z,defs", "-o", str(library)]
-    subprocess.run(["cc", *options, *map(str, sources)], check=True, timeout=120)
-    loaded = ctypes.CDLL(str(library))
-    loaded.driver_open.argtypes, loaded.driver_open.restype = [ctypes.c_char_p], ctypes.c_char_p
-    loaded.driver_take.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_void_p]
-    loaded.driver_take.restype = ctypes.c_ssize_t
-    loaded.driver_missed.restype = ctypes.c_size_t
-    return loaded
+def compiled() -> ctypes.CDLL:
+    """Give the library of one table of limits."""
+    return load(DRIVER, _SIGNATURES)
 
 
 class Limits:
@@ -42,8 +37,7 @@ class Limits:
 
     def read(self, document: str) -> str:
         """Take a document; what is wrong with it, empty for nothing."""
-        error: bytes = self._library.driver_open(document.encode())
-        return error.decode()
+        return read(self._library, document)
 
     def take(self, pod: str, port: int, now_ms: int) -> Taken | None:
         """Let a request of *pod* in, empty for one that is not known; None: no limit holds."""

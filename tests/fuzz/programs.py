@@ -10,7 +10,6 @@ from pathlib import Path
 
 from tests.fuzz.seeds import SEEDS
 from tests.nginx import binary, source
-from tests.nginx.binary import digest
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
@@ -49,10 +48,8 @@ def ensure(*, engine: bool) -> Programs:
         compiler += ["-fno-pie", "-no-pie", "-Wl,--unresolved-symbols=ignore-all"] * engine
         used = ",".join(["fuzzer"] * engine + SANITIZERS)
         compiler += [f"-fsanitize={used}", "-fno-sanitize-recover=all", *TOLERATED, "-O1", "-g", "-DNGX_DEBUG_PALLOC=1"]
-        content = " ".join(compiler).encode() + b"".join(
-            path.read_bytes() for path in sorted([*HERE.glob("*.[ch]"), *source.MODULE.iterdir(), source.CORE])
-        )
-        target = place / f"fuzz-{digest(root.name.encode() + content)}"
+        made_of = source.digest(nginx, HERE.glob("*.[ch]"), [root.name, *compiler])
+        target = place / f"fuzz-{made_of}"
         if not target.exists():
             part = binary.fresh(target)
             part.mkdir()

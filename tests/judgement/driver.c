@@ -5,20 +5,11 @@
  */
 
 
-#include "core.h"
-#include "ngx_mesh_peer.h"
-#include "ngx_mesh_split.h"
+#include "driver.h"
 
 
 #define DRIVER_HEADERS_MAX  32
 #define DRIVER_VALUE_MAX    1024
-/* longer than any circuit of the tests remembers */
-#define DRIVER_PAUSE        60000
-
-
-/* nothing else of the library is seen from outside, or linked without need */
-
-#pragma GCC visibility push(default)
 
 
 typedef struct {
@@ -50,51 +41,6 @@ driver_random(void)
     driver_odd = !driver_odd;
 
     return driver_odd ? 0 : driver_die;
-}
-
-
-/* empty: taken; else what is wrong with the document */
-
-const char *
-driver_open(const char *document)
-{
-    ngx_str_t          text, error;
-    ngx_pool_t        *pool;
-    ngx_mesh_table_t  *t;
-
-    if (ngx_cycle == NULL) {
-        core_init();
-        (void) ngx_mesh_circuits_map(ngx_cycle->log);
-    }
-
-    ngx_current_msec += DRIVER_PAUSE;
-
-    if (ngx_mesh.table) {
-        ngx_mesh_table_release(ngx_mesh.table);
-        ngx_mesh.table = NULL;
-    }
-
-    ngx_mesh_peers_init();
-
-    pool = ngx_create_pool(4096, ngx_cycle->log);
-    error.data = driver_answer;
-    error.len = 0;
-    text.len = ngx_strlen(document);
-    text.data = ngx_pnalloc(pool, text.len);
-    ngx_memcpy(text.data, document, text.len);
-
-    t = ngx_mesh_parse(pool, &text, &error);
-
-    if (t == NULL) {
-        driver_answer[error.len] = '\0';
-        return (char *) driver_answer;
-    }
-
-    (void) ngx_mesh_table_link(t);
-
-    ngx_mesh.table = t;
-
-    return "";
 }
 
 

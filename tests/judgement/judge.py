@@ -1,16 +1,17 @@
 """The module's judgement in this process: compiled from its sources, over documents as the agent writes them."""
 
 import ctypes
-import subprocess
 from pathlib import Path
 
 from mesh.decide.request import OURS, Request
 from mesh.model.sidecar_config import SidecarConfig
 from mesh.sidecar import nginx_state
-from tests.nginx import source
+from tests.drivers.library import Signatures, load, read
 
 DRIVER = Path(__file__).parent / "driver.c"
 HEADERS_MAX = 32
+# Longer than any circuit of the tests remembers.
+PAUSE_MS = 60_000
 
 
 class _Header(ctypes.Structure):
@@ -31,31 +32,16 @@ class _Request(ctypes.Structure):
     ]
 
 
-def compiled(nginx: Path, directory: Path) -> ctypes.CDLL:
-    """Compile the judgement with nginx's own core into *directory*, and load it."""
-    library = directory / "judge.so"
-    sources = [DRIVER, *source.parts(nginx)]
-    options = [
-        "-shared",
-        "-fPIC",
-        "-O2",
-        "-Drandom=driver_random",
-        *source.options(nginx),
-        "-Wl,-z,defs",
-        "-o",
-        str(library),
-    ]
-    subprocess.run(["cc", *options, *map(str, sources)], check=True, timeout=120)
-    loaded = ctypes.CDLL(str(library))
-    loaded.driver_open.argtypes = [ctypes.c_char_p]
-    loaded.driver_open.restype = ctypes.c_char_p
-    loaded.driver_access.argtypes = [ctypes.POINTER(_Request), ctypes.c_char_p, ctypes.c_uint]
-    loaded.driver_access.restype = ctypes.c_char_p
-    loaded.driver_direct.argtypes = [ctypes.POINTER(_Request), ctypes.c_long]
-    loaded.driver_direct.restype = ctypes.c_char_p
-    loaded.driver_open_circuit.argtypes = [ctypes.c_char_p]
-    loaded.driver_open_circuit.restype = None
-    return loaded
+_SIGNATURES: Signatures = {
+    "access": (ctypes.c_char_p, [ctypes.POINTER(_Request), ctypes.c_char_p, ctypes.c_uint]),
+    "direct": (ctypes.c_char_p, [ctypes.POINTER(_Request), ctypes.c_long]),
+    "open_circuit": (None, [ctypes.c_char_p]),
+}
+
+
+def compiled() -> ctypes.CDLL:
+    """Give the library of one judge, who draws what a test says."""
+    return load(DRIVER, _SIGNATURES, "-Drandom=driver_random")
 
 
 class Judge:
@@ -63,8 +49,9 @@ class Judge:
 
     def __init__(self, library: ctypes.CDLL, config: SidecarConfig) -> None:
         self._library = library
-        error = library.driver_open(nginx_state.render(config, "1.1").encode())
-        assert error == b"", error
+        library.driver_clock(PAUSE_MS)
+        library.driver_forget()
+        assert read(library, nginx_state.render(config, "1.1")) == ""
 
     def access(self, request: Request) -> str:
         """The id of the reason why *request* does not come in, empty when it does."""

@@ -5,45 +5,7 @@
  */
 
 
-#include "core.h"
-#include "ngx_mesh_table.h"
-
-
-/* nothing else of the library is seen from outside, or linked without need */
-
-#pragma GCC visibility push(default)
-
-
-static ngx_pool_t        *driver_pool;
-static ngx_mesh_table_t  *driver_table;
-static u_char             driver_error[NGX_MESH_ERROR_MAX + 1];
-
-
-/* empty: taken; else what is wrong with the document */
-
-const char *
-driver_open(const char *document)
-{
-    ngx_str_t  text, error;
-
-    core_init();
-
-    if (driver_pool) {
-        ngx_destroy_pool(driver_pool);
-    }
-
-    driver_pool = ngx_create_pool(4096, ngx_cycle->log);
-    error.data = driver_error;
-    error.len = 0;
-    text.len = ngx_strlen(document);
-    text.data = ngx_pnalloc(driver_pool, text.len);
-    ngx_memcpy(text.data, document, text.len);
-
-    driver_table = ngx_mesh_parse(driver_pool, &text, &error);
-    driver_error[error.len] = '\0';
-
-    return (char *) driver_error;
-}
+#include "driver.h"
 
 
 /* "data" are lines of a name, a colon and a value */
@@ -87,7 +49,7 @@ driver_match(ngx_uint_t i, const char *path, size_t len, const char *method,
     subject.header = driver_header;
     subject.data = (void *) headers;
 
-    return ngx_mesh_match(&driver_table->matches[i], &subject);
+    return ngx_mesh_match(&ngx_mesh.table->matches[i], &subject);
 }
 
 
@@ -96,7 +58,7 @@ driver_match(ngx_uint_t i, const char *path, size_t len, const char *method,
 size_t
 driver_size(ngx_uint_t i)
 {
-    return ngx_mesh_regex_size(driver_table->matches[i].path);
+    return ngx_mesh_regex_size(ngx_mesh.table->matches[i].path);
 }
 
 
@@ -105,5 +67,5 @@ driver_size(ngx_uint_t i)
 ngx_uint_t
 driver_is_one(ngx_uint_t i, ngx_uint_t k)
 {
-    return driver_table->matches[i].path == driver_table->matches[k].path;
+    return ngx_mesh.table->matches[i].path == ngx_mesh.table->matches[k].path;
 }

@@ -1,34 +1,24 @@
 """The module's matcher in this process: compiled from its sources, with the matches of a document."""
 
 import ctypes
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.nginx import source
+from tests.drivers.library import Signatures, load, read
 
 DRIVER = Path(__file__).parent / "driver.c"
 FITS, FITS_NOT, GIVEN_UP = 0, -5, -1
+_SIZE, _TEXT = ctypes.c_size_t, ctypes.c_char_p
+_SIGNATURES: Signatures = {
+    "match": (ctypes.c_ssize_t, [_SIZE, _TEXT, _SIZE, _TEXT, _TEXT]),
+    "size": (_SIZE, [_SIZE]),
+    "is_one": (_SIZE, [_SIZE, _SIZE]),
+}
 
 
-def compiled(nginx: Path, directory: Path) -> ctypes.CDLL:
-    """Compile the matcher with nginx's own core into *directory*, and load it."""
-    library = directory / "matcher.so"
-    sources = [DRIVER, *source.parts(nginx)]
-    options = ["-shared", "-fPIC", "-O2", *source.options(nginx), "-Wl,-z,defs", "-o", str(library)]
-    subprocess.run(["cc", *options, *map(str, sources)], check=True, timeout=120)
-    loaded = ctypes.CDLL(str(library))
-    text, number, size = ctypes.c_char_p, ctypes.c_ssize_t, ctypes.c_size_t
-    signatures = {
-        "open": (text, [text]),
-        "match": (number, [size, text, size, text, text]),
-        "size": (size, [size]),
-        "is_one": (size, [size, size]),
-    }
-    for name, (result, arguments) in signatures.items():
-        function = getattr(loaded, f"driver_{name}")
-        function.restype, function.argtypes = result, arguments
-    return loaded
+def compiled() -> ctypes.CDLL:
+    """Give the library of one table of matches."""
+    return load(DRIVER, _SIGNATURES)
 
 
 class Matcher:
@@ -39,8 +29,7 @@ class Matcher:
 
     def read(self, document: str) -> str:
         """Take a document; what is wrong with it, empty for nothing."""
-        error: bytes = self._library.driver_open(document.encode())
-        return error.decode()
+        return read(self._library, document)
 
     def match(
         self, number: int, path: bytes = b"/", method: str = "GET", headers: Mapping[str, str] | None = None

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import tarfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from tests.nginx import binary
@@ -101,3 +102,10 @@ def options(nginx: Path) -> list[str]:
         + patterns
         + [f"-I{folder}" for folder in (CORE.parent, MODULE, *(nginx / part for part in NGINX_HEADERS))]
     )
+
+
+def digest(nginx: Path, files: Iterable[Path], command: Iterable[str]) -> str:
+    """A short name for a program of *files* and these parts, compiled by *command*, in which paths do not count."""
+    words = [nginx.name, *(word for word in command if "/" not in word)]
+    used = sorted([*files, CORE, CORE.with_suffix(".h"), *MODULE.iterdir()])
+    return binary.digest(" ".join(words).encode() + b"".join(path.read_bytes() for path in used))
