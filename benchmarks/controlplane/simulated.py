@@ -31,7 +31,6 @@ SETTLE_SECONDS = 60.0
 READY_SECONDS = 120.0
 # Longer than the pause between compilations: each change is the first after a quiet time.
 PAUSE_SECONDS = (0.1, 0.3)
-SPLIT = "/apis/split.smi-spec.io/v1alpha3/namespaces/{}/trafficsplits"
 
 Check = Callable[[View], bool]
 
@@ -116,22 +115,11 @@ async def _change_endpoint(cluster: Cluster, views: Views, number: int) -> float
 
 async def _change_policy(cluster: Cluster, views: Views, number: int) -> float:
     weights = (100 - number % 100, number % 100 + 1)
-    path = SPLIT.format(cluster.shop)
-    manifest = {
-        "apiVersion": "split.smi-spec.io/v1alpha3",
-        "kind": "TrafficSplit",
-        "metadata": {"name": "steps"},
-        "spec": {
-            "service": "web",
-            "backends": [{"service": "web", "weight": weights[0]}, {"service": "web-v2", "weight": weights[1]}],
-        },
-    }
     if number == 0:
         service = {"metadata": {"name": "web-v2"}, "spec": {"ports": [{"name": "http", "port": 80}]}}
         services = f"/api/v1/namespaces/{cluster.shop}/services"
         await asyncio.to_thread(cluster.api.request, "POST", services, service)
-    patch = f"{path}/steps?fieldManager=bench&force=true"
-    change = asyncio.to_thread(cluster.api.request, "PATCH", patch, manifest, "application/apply-patch+yaml")
+    change = asyncio.to_thread(cluster.set_split, *weights)
     return await _timed(change, views.all_have, lambda view: view.weights == weights)
 
 

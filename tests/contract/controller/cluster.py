@@ -145,6 +145,20 @@ class Cluster:
         path = f"/apis/discovery.k8s.io/v1/namespaces/{self.shop}/endpointslices/web-1?fieldManager=test&force=true"
         self.api.request("PATCH", path, manifest, "application/apply-patch+yaml")
 
+    def set_split(self, first: int, second: int) -> None:
+        """Make or change a TrafficSplit of Service web: the weights of web and of web-v2."""
+        backends = [{"service": "web", "weight": first}, {"service": "web-v2", "weight": second}]
+        manifest = {
+            "apiVersion": "split.smi-spec.io/v1alpha3",
+            "kind": "TrafficSplit",
+            "metadata": {"name": "steps"},
+            "spec": {"service": "web", "backends": backends},
+        }
+        path = (
+            f"/apis/split.smi-spec.io/v1alpha3/namespaces/{self.shop}/trafficsplits/steps?fieldManager=test&force=true"
+        )
+        self.api.request("PATCH", path, manifest, "application/apply-patch+yaml")
+
     def controller_svid(self, *dns_names: str) -> Issued:
         """An SVID as the controller's ClusterSPIFFEID gives it."""
         return self.authority.issue(CONTROLLER_PATH, dns_names or (f"nginx-mesh-webhook.{self.namespace}.svc",))

@@ -31,21 +31,6 @@ def addresses(subscriber: Subscriber) -> set[str]:
     return {endpoint.address for row in services for endpoint in row.endpoints if row.service == "web"}
 
 
-async def split(cluster: Cluster, first: int, second: int) -> None:
-    """Make or change a TrafficSplit of Service web."""
-    manifest = {
-        "apiVersion": "split.smi-spec.io/v1alpha3",
-        "kind": "TrafficSplit",
-        "metadata": {"name": "steps"},
-        "spec": {
-            "service": "web",
-            "backends": [{"service": "web", "weight": first}, {"service": "web-v2", "weight": second}],
-        },
-    }
-    path = f"/apis/split.smi-spec.io/v1alpha3/namespaces/{cluster.shop}/trafficsplits/steps?fieldManager=t&force=true"
-    await asyncio.to_thread(cluster.api.request, "PATCH", path, manifest, "application/apply-patch+yaml")
-
-
 @pytest.mark.spec("4.deltas", "6.endpoints")
 async def test_endpoints_and_policies_reach_every_sidecar(cluster: Cluster) -> None:
     """Twenty groups: every one has the endpoints and the weights that were set."""
@@ -65,7 +50,7 @@ async def test_endpoints_and_policies_reach_every_sidecar(cluster: Cluster) -> N
             await stack.enter_async_context(sidecar.connected(cluster.nats.url, identity, cluster.bus_host))
         await eventually(lambda: all(addresses(row) == {"10.1.0.1"} for row in sidecars), "the first", WITHIN)
         for first, second in ((90, 10), (50, 50)):
-            await split(cluster, first, second)
+            await asyncio.to_thread(cluster.set_split, first, second)
             await eventually(lambda: all(weights(row) == [(first, second)] for row in sidecars), "weights", WITHIN)  # noqa: B023
         pods = {"web-0": "10.1.0.1", "web-1": "10.1.0.2"}
         await asyncio.to_thread(cluster.set_endpoints, **pods)
