@@ -22,9 +22,9 @@ from aiohttp import web
 from benchmarks.controlplane.endpoints import quantile
 from mesh.admission.verdict import Known
 from mesh.api import names
+from mesh.api.kinds import POLICY_PARSERS
 from mesh.controller.webhooks import Webhooks
 from tests.fakes.authority import Authority
-from tests.unit.admission.test_validate import PARSERS
 from tests.unit.api.policies import ALL, BREAKER, GROUP, LIMIT, SPLIT, TARGET, changed
 from tests.unit.controller.test_webhooks import configured, question
 
@@ -44,7 +44,7 @@ def surroundings() -> Known:
             copies = [changed(one, "spec.service", f"service-{number}") for number, one in enumerate(copies)]
         if manifest in (LIMIT, BREAKER):
             copies = [changed(one, "spec.destination.name", f"service-{number}") for number, one in enumerate(copies)]
-        policies[manifest["kind"]] = [PARSERS[manifest["kind"]](one) for one in copies]
+        policies[manifest["kind"]] = [POLICY_PARSERS[manifest["kind"]](one) for one in copies]
     return Known(policies, frozenset(f"shop/service-{number}" for number in range(SERVICES)))
 
 

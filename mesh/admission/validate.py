@@ -15,14 +15,15 @@ from mesh.admission.validate_split import split_problems, split_warnings
 from mesh.admission.validate_target import target_warnings
 from mesh.admission.verdict import Surroundings, Verdict
 from mesh.api import names
-from mesh.api.circuit_breaker import CIRCUIT_BREAKER, parse_circuit_breaker
+from mesh.api.circuit_breaker import CIRCUIT_BREAKER
 from mesh.api.errors import InvalidInputError, Problem
-from mesh.api.http_route_group import HTTP_ROUTE_GROUP, parse_http_route_group
+from mesh.api.http_route_group import HTTP_ROUTE_GROUP
+from mesh.api.kinds import POLICY_PARSERS
 from mesh.api.policy import Policy
-from mesh.api.rate_limit import RATE_LIMIT, parse_rate_limit
-from mesh.api.tcp_route import TCP_ROUTE, parse_tcp_route
-from mesh.api.traffic_split import TRAFFIC_SPLIT, parse_traffic_split
-from mesh.api.traffic_target import TRAFFIC_TARGET, parse_traffic_target
+from mesh.api.rate_limit import RATE_LIMIT
+from mesh.api.tcp_route import TCP_ROUTE
+from mesh.api.traffic_split import TRAFFIC_SPLIT
+from mesh.api.traffic_target import TRAFFIC_TARGET
 
 MOST_WARNINGS: Final = 10
 
@@ -33,20 +34,19 @@ def _nothing(_policy: Policy[Any], _around: Surroundings) -> Iterable[Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Judge:
-    """One kind: its parser, what refuses a policy beside others, what warns of it."""
+    """One kind: what refuses a policy beside others, what warns of it."""
 
-    parse: Callable[[Mapping[str, Any]], Policy[Any]]
     problems: Callable[[Policy[Any], Surroundings], Iterable[Problem]] = _nothing
     warnings: Callable[[Policy[Any], Surroundings], Iterable[str]] = _nothing
 
 
 _JUDGES: Final[dict[str, _Judge]] = {
-    TRAFFIC_SPLIT.kind: _Judge(parse_traffic_split, split_problems, split_warnings),
-    TRAFFIC_TARGET.kind: _Judge(parse_traffic_target, warnings=target_warnings),
-    HTTP_ROUTE_GROUP.kind: _Judge(parse_http_route_group, warnings=group_warnings),
-    TCP_ROUTE.kind: _Judge(parse_tcp_route),
-    RATE_LIMIT.kind: _Judge(parse_rate_limit, limit_problems, limit_warnings),
-    CIRCUIT_BREAKER.kind: _Judge(parse_circuit_breaker, warnings=breaker_warnings),
+    TRAFFIC_SPLIT.kind: _Judge(split_problems, split_warnings),
+    TRAFFIC_TARGET.kind: _Judge(warnings=target_warnings),
+    HTTP_ROUTE_GROUP.kind: _Judge(warnings=group_warnings),
+    TCP_ROUTE.kind: _Judge(),
+    RATE_LIMIT.kind: _Judge(limit_problems, limit_warnings),
+    CIRCUIT_BREAKER.kind: _Judge(warnings=breaker_warnings),
 }
 
 
@@ -65,7 +65,7 @@ def judge(
     if operation == "UPDATE" and old is not None and not _is_changed(manifest, old):
         return Verdict()
     try:
-        policy = judge_.parse(manifest)
+        policy = POLICY_PARSERS[kind](manifest)
     except InvalidInputError as error:
         return Verdict(error.problems)
     if problems := tuple(judge_.problems(policy, around)):

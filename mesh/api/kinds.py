@@ -1,7 +1,7 @@
 """All kinds that the mesh brings to a cluster (contract 7.kinds)."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
 
 from mesh.api.circuit_breaker import CIRCUIT_BREAKER, parse_circuit_breaker
 from mesh.api.cluster_federated_trust_domain import CLUSTER_FEDERATED_TRUST_DOMAIN
@@ -24,7 +24,14 @@ POLICY_KINDS: Final[tuple[Kind, ...]] = (
 SPIRE_KINDS: Final[tuple[Kind, ...]] = (CLUSTER_SPIFFE_ID, CLUSTER_STATIC_ENTRY, CLUSTER_FEDERATED_TRUST_DOMAIN)
 ALL_KINDS: Final[tuple[Kind, ...]] = MESH_KINDS + POLICY_KINDS + SPIRE_KINDS
 
-POLICY_PARSERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Policy[Any]]]] = {
+
+class PolicyParser(Protocol):
+    """Reads a policy of one kind; *strict* knows no field but the schema's. Raises InvalidInputError with every problem."""
+
+    def __call__(self, manifest: Mapping[str, Any], *, strict: bool = False) -> Policy[Any]: ...
+
+
+POLICY_PARSERS: Final[Mapping[str, PolicyParser]] = {
     TRAFFIC_SPLIT.kind: parse_traffic_split,
     HTTP_ROUTE_GROUP.kind: parse_http_route_group,
     TCP_ROUTE.kind: parse_tcp_route,
@@ -32,4 +39,4 @@ POLICY_PARSERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Policy[Any]]]] 
     RATE_LIMIT.kind: parse_rate_limit,
     CIRCUIT_BREAKER.kind: parse_circuit_breaker,
 }
-"""The one parser of each policy kind: each raises InvalidInputError with every problem."""
+"""The one parser of each policy kind."""

@@ -13,8 +13,9 @@ from mesh.admission.validate import judge
 from mesh.admission.verdict import Verdict
 from mesh.api import schema
 from mesh.api.errors import InvalidInputError
+from mesh.api.kinds import POLICY_PARSERS
 from mesh.api.policy import Policy
-from tests.unit.admission.test_validate import FULL, PARSERS
+from tests.unit.admission.test_validate import FULL
 from tests.unit.api.policies import ALL
 
 WORDS = st.sampled_from(
@@ -80,7 +81,7 @@ def written(spec: Any) -> Any:
 @given(mutants())
 def test_what_was_read_is_read_the_same_again(manifest: dict[str, Any]) -> None:
     """Defaults are filled in once: reading the result changes nothing more."""
-    parse = PARSERS.get(str(manifest.get("kind")))
+    parse = POLICY_PARSERS.get(str(manifest.get("kind")))
     if parse is None:
         return
     try:
@@ -94,7 +95,7 @@ def test_what_was_read_is_read_the_same_again(manifest: dict[str, Any]) -> None:
 
 
 @pytest.mark.spec("7.webhook")
-@given(st.sampled_from(["CREATE", "UPDATE", "DELETE"]), st.sampled_from(sorted(PARSERS)), mutants(), mutants())
+@given(st.sampled_from(["CREATE", "UPDATE", "DELETE"]), st.sampled_from(sorted(POLICY_PARSERS)), mutants(), mutants())
 def test_every_question_gets_a_verdict(
     operation: str, kind: str, manifest: dict[str, Any], old: dict[str, Any]
 ) -> None:
@@ -103,7 +104,7 @@ def test_every_question_gets_a_verdict(
 
 
 @pytest.mark.spec("7.parse")
-@given(st.sampled_from(sorted(PARSERS)), st.dictionaries(WORDS, VALUES, max_size=4))
+@given(st.sampled_from(sorted(POLICY_PARSERS)), st.dictionaries(WORDS, VALUES, max_size=4))
 def test_any_object_is_refused_with_its_faults(kind: str, value: dict[str, Any]) -> None:
     with pytest.raises(InvalidInputError):
-        PARSERS[kind](value)
+        POLICY_PARSERS[kind](value)

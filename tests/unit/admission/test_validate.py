@@ -1,36 +1,22 @@
 """What the validating webhook says to traffic policies (contract 7.webhook)."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from mesh.admission.validate import judge
 from mesh.admission.verdict import Known, Verdict
-from mesh.api.circuit_breaker import parse_circuit_breaker
-from mesh.api.http_route_group import parse_http_route_group
+from mesh.api.kinds import POLICY_PARSERS
 from mesh.api.policy import Policy
-from mesh.api.rate_limit import parse_rate_limit
-from mesh.api.tcp_route import parse_tcp_route
-from mesh.api.traffic_split import parse_traffic_split
-from mesh.api.traffic_target import parse_traffic_target
 from tests.unit.api.policies import ALL, BREAKER, GROUP, LIMIT, SPLIT, TARGET, TCP, changed, without
 
-PARSERS: dict[str, Callable[..., Policy[Any]]] = {
-    "TrafficSplit": parse_traffic_split,
-    "HTTPRouteGroup": parse_http_route_group,
-    "TCPRoute": parse_tcp_route,
-    "TrafficTarget": parse_traffic_target,
-    "RateLimit": parse_rate_limit,
-    "CircuitBreaker": parse_circuit_breaker,
-}
 SERVICES = frozenset(f"shop/{name}" for name in ("reviews", "reviews-v2", "reviews-v3", "reviews-cache"))
 
 
 def cluster(*manifests: dict[str, Any], services: frozenset[str] | None = SERVICES) -> Known:
-    kinds: dict[str, list[Policy[Any]]] = {kind: [] for kind in PARSERS}
+    kinds: dict[str, list[Policy[Any]]] = {kind: [] for kind in POLICY_PARSERS}
     for manifest in manifests:
-        kinds[manifest["kind"]].append(PARSERS[manifest["kind"]](manifest))
+        kinds[manifest["kind"]].append(POLICY_PARSERS[manifest["kind"]](manifest))
     return Known(kinds, services)
 
 

@@ -1,6 +1,5 @@
 """Every policy kind has one parser: full manifests are read, defaults filled in, faults told by field, value and rule."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,26 +8,17 @@ from mesh.api import rate_limit
 from mesh.api.circuit_breaker import Destination, Fallback, parse_circuit_breaker
 from mesh.api.errors import InvalidInputError
 from mesh.api.http_route_group import is_everything, parse_http_route_group
-from mesh.api.policy import Policy
+from mesh.api.kinds import POLICY_PARSERS
 from mesh.api.rate_limit import ObjectReference, parse_rate_limit
 from mesh.api.tcp_route import parse_tcp_route
 from mesh.api.traffic_split import parse_traffic_split
 from mesh.api.traffic_target import Subject, parse_traffic_target
 from tests.unit.api.policies import BREAKER, GROUP, LIMIT, SPLIT, TARGET, TCP, changed, without
 
-PARSERS: dict[str, Callable[..., Policy[Any]]] = {
-    "TrafficSplit": parse_traffic_split,
-    "HTTPRouteGroup": parse_http_route_group,
-    "TCPRoute": parse_tcp_route,
-    "TrafficTarget": parse_traffic_target,
-    "RateLimit": parse_rate_limit,
-    "CircuitBreaker": parse_circuit_breaker,
-}
-
 
 def faults(manifest: dict[str, Any]) -> list[str]:
     try:
-        PARSERS[manifest["kind"]](manifest)
+        POLICY_PARSERS[manifest["kind"]](manifest)
     except InvalidInputError as error:
         return [str(problem) for problem in error.problems]
     return []

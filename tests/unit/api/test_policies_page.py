@@ -10,8 +10,7 @@ import yaml
 from mesh.admission.validate import judge
 from mesh.admission.verdict import Known, Verdict
 from mesh.api import schema
-from mesh.api.kinds import POLICY_KINDS
-from tests.unit.admission.test_validate import PARSERS
+from mesh.api.kinds import POLICY_KINDS, POLICY_PARSERS
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs/reference/policies.md").read_text()
 EXAMPLES: list[dict[str, Any]] = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)]
@@ -24,8 +23,8 @@ def test_examples_are_taken_without_a_warning(manifest: dict[str, Any]) -> None:
     """Read strictly, beside all others of the page."""
     by_kind: dict[str, list[Any]] = {}
     for one in EXAMPLES:
-        by_kind.setdefault(one["kind"], []).append(PARSERS[one["kind"]](one))
-    PARSERS[manifest["kind"]](manifest, strict=True)
+        by_kind.setdefault(one["kind"], []).append(POLICY_PARSERS[one["kind"]](one))
+    POLICY_PARSERS[manifest["kind"]](manifest, strict=True)
     assert judge("CREATE", manifest["kind"], manifest, None, Known(by_kind, SERVICES)) == Verdict()
 
 
