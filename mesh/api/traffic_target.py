@@ -6,17 +6,18 @@ from typing import Any, Final
 
 from mesh.api import crd, names
 from mesh.api.conditions import STATE_COLUMNS, WIDE_STATE_COLUMNS, PolicyStatus
-from mesh.api.dns_names import namespace_problems, subdomain_problems
+from mesh.api.dns_names import is_label, is_subdomain, namespace_problems, subdomain_problems
 from mesh.api.errors import Problem, quote
 from mesh.api.policy import Policy, parse_policy
 from mesh.api.schema import member
 
 ROUTE_KINDS: Final = ("HTTPRouteGroup", "TCPRoute")
+_ACCOUNT: Final = "ServiceAccount"
 
 
 def _subject_kind_problems(place: str, kind: str) -> Iterator[Problem]:
-    if kind != "ServiceAccount":
-        yield Problem(place, quote(kind), "ServiceAccount", "only service accounts are identities of the mesh")
+    if kind != _ACCOUNT:
+        yield Problem(place, quote(kind), _ACCOUNT, "only service accounts are identities of the mesh")
 
 
 def _port_problems(place: str, port: int) -> Iterator[Problem]:
@@ -86,6 +87,20 @@ def parse_traffic_target(manifest: Mapping[str, Any], *, strict: bool = False) -
     destination = _at_home(spec.destination, policy.namespace)
     sources = tuple(_at_home(source, policy.namespace) for source in spec.sources)
     return replace(policy, spec=replace(spec, destination=destination, sources=sources))
+
+
+def named_account(spec: object, namespace: str) -> tuple[str, str] | None:
+    """Namespace and name of the service account that a TrafficTarget wants closed, also where nothing else of it can be read.
+
+    None where that cannot be read either. *namespace* is the object's own (contract 7.faulty).
+    """
+    destination = spec.get("destination") if isinstance(spec, Mapping) else None
+    if not isinstance(destination, Mapping) or destination.get("kind") != _ACCOUNT:
+        return None
+    name, place = destination.get("name"), destination.get("namespace") or namespace
+    if not (isinstance(name, str) and isinstance(place, str) and is_subdomain(name) and is_label(place)):
+        return None
+    return place, name
 
 
 def _at_home(subject: Subject, namespace: str) -> Subject:

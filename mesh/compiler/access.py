@@ -14,12 +14,15 @@ WITHOUT_SOURCES: Final = "TargetWithoutSources"
 
 
 def compile_access(book: PolicyBook, trust_domain: str, remarks: Remarks) -> dict[Place, tuple[Target, ...]]:
-    """The targets of each service account that has some."""
+    """The targets of each service account that has some; a faulty one closes its account and opens it to nobody."""
     found: dict[Place, list[Target]] = {}
     for policy in book.targets:
         destination = policy.spec.destination
         target = _target(policy, book, trust_domain, remarks)
         found.setdefault((destination.namespace, destination.name), []).append(target)
+    for faulty in book.faulty:
+        if faulty.closes:
+            found.setdefault(faulty.closes, [])
     return {place: tuple(targets) for place, targets in found.items()}
 
 

@@ -102,14 +102,14 @@ class Remarks:
         for (kind, namespace, name), rows in self._said.items():
             yield from (Finding(kind, namespace, name, reason, message) for reason, message in rows)
         for row in book.faulty:
-            yield Finding(row.kind, row.namespace, row.name, INVALID, f"{row.message}; it counts as absent")
+            yield Finding(row.kind, row.namespace, row.name, INVALID, _told(row))
 
     def outcomes(self, book: PolicyBook) -> dict[PolicyKey, PolicyOutcome]:
         """What became of every policy."""
         found = {_key(policy): self._outcome(policy) for policy in book.all()}
         for row in book.faulty:
             key = PolicyKey(row.kind, row.namespace, row.name)
-            found[key] = PolicyOutcome(False, INVALID, row.message, frozenset(), row.generation)
+            found[key] = PolicyOutcome(False, INVALID, _told(row), frozenset(), row.generation)
         return found
 
     def _outcome(self, policy: Policy[Any]) -> PolicyOutcome:
@@ -119,6 +119,12 @@ class Remarks:
             return PolicyOutcome(False, *self._refused[key], groups, policy.generation)
         said = "; ".join(message for _, message in self._said.get(key, ()))
         return PolicyOutcome(True, VALID, said, groups, policy.generation)
+
+
+def _told(row: FaultyPolicy) -> str:
+    if row.closes:
+        return f"{row.message}; it allows nobody, and service account {'/'.join(row.closes)} is closed to all whom no other allows"
+    return f"{row.message}; it counts as absent"
 
 
 def _key(policy: Policy[Any]) -> PolicyKey:

@@ -7,6 +7,7 @@ from mesh.api import crd, kinds, names
 from mesh.api.errors import InvalidInputError
 from mesh.api.mesh_config import MESH_CONFIG
 from mesh.api.policy import Policy
+from mesh.api.traffic_target import TRAFFIC_TARGET, named_account
 from mesh.kube import objects
 from mesh.model.snapshot import ContainerPort, EndpointSlice, FaultyPolicy, Pod, Service, ServicePortSpec, SliceEndpoint
 from mesh.model.topology import NO_HINTS, Hints
@@ -116,7 +117,8 @@ def policy(kind: crd.Kind) -> Callable[[objects.CustomObject], Policy[Any] | Fau
             return parse({"apiVersion": version, "kind": kind.kind, "metadata": metadata, "spec": wire.spec or {}})
         except InvalidInputError as error:
             message = "; ".join(map(str, error.problems))
-            return FaultyPolicy(kind.kind, meta.namespace, meta.name, meta.generation or 0, message)
+            closes = named_account(wire.spec, meta.namespace) if kind is TRAFFIC_TARGET else None
+            return FaultyPolicy(kind.kind, meta.namespace, meta.name, meta.generation or 0, message, closes)
 
     return read
 

@@ -109,13 +109,17 @@ class EndpointSlice:
 
 @dataclass(frozen=True, slots=True)
 class FaultyPolicy:
-    """A policy that no parser takes, and why: it was stored before anybody judged it."""
+    """A policy that no parser takes, and why: it was stored before anybody judged it.
+
+    ``closes`` is the namespace and name of the service account that a TrafficTarget names all the same.
+    """
 
     kind: str
     namespace: str
     name: str
     generation: int
     message: str
+    closes: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

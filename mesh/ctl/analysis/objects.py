@@ -15,6 +15,7 @@ from mesh.api import names
 from mesh.api.errors import InvalidInputError
 from mesh.api.kinds import POLICY_KINDS, POLICY_PARSERS
 from mesh.api.policy import Policy
+from mesh.api.traffic_target import TRAFFIC_TARGET, named_account
 from mesh.compiler.incoming import target_numbers
 from mesh.ctl.analysis.result import Place
 from mesh.ctl.manifest import GROUPS, TEMPLATE_PATHS
@@ -122,7 +123,8 @@ class Tables:
             self.policies.setdefault(namespace, []).append(POLICY_PARSERS[kind](manifest))
         except InvalidInputError as error:
             message = "; ".join(map(str, error.problems))
-            self.faulty.setdefault(namespace, []).append(FaultyPolicy(kind, namespace, name, 0, message))
+            closes = named_account(manifest.get("spec"), namespace) if kind == TRAFFIC_TARGET.kind else None
+            self.faulty.setdefault(namespace, []).append(FaultyPolicy(kind, namespace, name, 0, message, closes))
 
 
 def _addressed(manifest: Object, number: int) -> Object:

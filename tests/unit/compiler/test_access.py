@@ -7,7 +7,7 @@ import pytest
 from mesh.api.mesh_config import AccessControlMode
 from mesh.model.policy import HttpMatch, Target
 from mesh.model.sidecar_config import SidecarConfig
-from mesh.model.snapshot import MeshSettings
+from mesh.model.snapshot import FaultyPolicy, MeshSettings
 from tests.unit.compiler.cluster import backed, compiled, config, namespace, pod
 from tests.unit.compiler.policies import outcome, routes, said, target, tcp_route
 
@@ -81,6 +81,29 @@ def test_without_sources_nobody_is_allowed() -> None:
     found = of_web(policy)
     assert (found.access_enforced, found.targets[0].sources) == (True, ())
     assert said(compiled(namespace(*SHOP, policy))) == [("shut", "TargetWithoutSources")]
+
+
+@pytest.mark.spec("7.faulty", "7.access")
+def test_a_faulty_target_closes_what_it_names_and_allows_nobody() -> None:
+    """Nobody knows whom it meant to let in; those whom another target allows come in all the same."""
+    faulty = FaultyPolicy("TrafficTarget", "rules", "broken", 2, "spec.sources: wrong", ("shop", "web-account"))
+    stored = namespace(faulty, name="rules")
+    found = config(namespace(*SHOP), stored, group=WEB_GROUP)
+    assert (found.access_enforced, found.targets) == (True, ())
+    assert not config(namespace(*SHOP), stored, group=CART_GROUP).access_enforced
+    assert config(namespace(*SHOP, OPEN), stored, group=WEB_GROUP).targets == of_web(OPEN).targets
+    compilation = compiled(namespace(*SHOP), stored)
+    assert said(compilation) == [("broken", "InvalidPolicy")]
+    assert "shop/web-account is closed" in compilation.findings[0].message
+
+
+@pytest.mark.spec("7.faulty")
+def test_a_faulty_target_that_names_nobody_closes_nothing() -> None:
+    """It counts as absent, as every other kind does."""
+    faulty = FaultyPolicy("TrafficTarget", "shop", "broken", 2, "spec.destination: wrong")
+    compilation = compiled(namespace(*SHOP, faulty))
+    assert not any(found.access_enforced for found in compilation.configs.values())
+    assert "counts as absent" in compilation.findings[0].message
 
 
 @pytest.mark.spec("7.access")

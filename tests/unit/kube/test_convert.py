@@ -8,6 +8,7 @@ import pytest
 from mesh.api.policy import Policy
 from mesh.api.rate_limit import RATE_LIMIT
 from mesh.api.tcp_route import TCP_ROUTE
+from mesh.api.traffic_target import TRAFFIC_TARGET
 from mesh.kube import convert, objects
 from mesh.model.snapshot import ContainerPort, FaultyPolicy, Service, SliceEndpoint
 from mesh.model.topology import Hints
@@ -186,6 +187,28 @@ def test_a_policy_that_its_parser_refuses_is_kept_with_the_reasons(spec: dict[st
     assert isinstance(found, FaultyPolicy)
     assert (found.kind, found.namespace, found.name, found.generation) == ("RateLimit", "shop", "slow", 4)
     assert "spec" in found.message
+
+
+@pytest.mark.spec("7.faulty")
+@pytest.mark.parametrize(
+    ("destination", "closes"),
+    [
+        ({"kind": "ServiceAccount", "name": "web"}, ("shop", "web")),
+        ({"kind": "ServiceAccount", "name": "web", "namespace": ""}, ("shop", "web")),
+        ({"kind": "ServiceAccount", "name": "web", "namespace": "far", "port": 70000}, ("far", "web")),
+        ({"kind": "ServiceAccount", "name": "web", "namespace": "No/Such"}, None),
+        ({"kind": "ServiceAccount", "name": 7}, None),
+        ({"kind": "ServiceAccount"}, None),
+        ({"kind": "Group", "name": "web"}, None),
+        ("web", None),
+        (None, None),
+    ],
+)
+def test_a_faulty_target_still_says_whom_it_closes(destination: object, closes: tuple[str, str] | None) -> None:
+    """As far as its destination can be read, whatever else is wrong."""
+    found = convert.policy(TRAFFIC_TARGET)(custom({"destination": destination, "sources": "everybody"}))
+    assert isinstance(found, FaultyPolicy)
+    assert found.closes == closes
 
 
 @pytest.mark.spec("7.parse")
