@@ -15,7 +15,7 @@ UNJUDGED = "400"
 
 def path(target: str) -> str:
     """The path of a target, or UNJUDGED."""
-    if re.search("[\x00-\x20\x7f]", target):
+    if re.search(r"[\x00-\x20\x7f]|\A[a-zA-Z][a-zA-Z0-9+.-]*://(\.*([/?:]|\Z)|[^/?:[]*\.\.)", target):
         return UNJUDGED
     authority = re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*://(\[[^]/]+\]|[a-zA-Z0-9.-]+)(:[0-9]*)?(?=[/?]|$)", target)
     if authority:
