@@ -162,8 +162,9 @@ class Agent:
         try:
             status = await control.apply(self._nginx.control_socket)
         except control.RefusedError as refusal:
-            self._files.restore(str(refusal))
-            self._events.put_nowait(step.ApplyRefused(revision, str(refusal)))
+            reason = self._files.explain(str(refusal))
+            self._files.restore(reason)
+            self._events.put_nowait(step.ApplyRefused(revision, reason))
             try:
                 status = await control.apply(self._nginx.control_socket)
             except control.RefusedError as error:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from mesh.kit import atomic
-from mesh.sidecar import nginx_state
+from mesh.sidecar import blame, nginx_state
 from mesh.sidecar.step import STATE_FILE, State
 
 SVID_FILE, BUNDLE_FILE = "svid.pem", "bundle.pem"
@@ -47,6 +47,10 @@ class StateDirectory:
     def accept(self) -> None:
         """NGINX took the files as they are."""
         self._good = {name: self._read(name) for name in _MODES}
+
+    def explain(self, reason: str) -> str:
+        """Give *reason*, why NGINX refused the files as they are, with the objects that it is about."""
+        return blame.name_objects((self._read(STATE_FILE) or b"").decode("ascii", "replace"), reason)
 
     def restore(self, reason: str) -> None:
         """Put back what NGINX had in place of each file that a line of *reason* begins with."""

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from mesh.api import names
-from mesh.model import codec, reports
+from mesh.model import codec, delta, reports
 from mesh.model.sidecar_config import Endpoint, Protocol, ServicePort, SidecarConfig
-from tests.contract.agent_pod import AUTHORITY, CHANGES, GROUP, Pod, change, config, publish, svid
+from tests.contract.agent_pod import AUTHORITY, CHANGES, GROUP, SUBJECT, Pod, change, config, publish, svid
 from tests.fakes.eventually import eventually
 from tests.fakes.nats_server import HOST, write_certificates
 from tests.fakes.pid1 import compiled
@@ -91,6 +91,7 @@ async def test_changes_and_rotations_are_applied_without_a_restart(pod: Pod) -> 
         assert (pod.run / "svid.pem").stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.spec("6.last-good")
 async def test_older_and_broken_configurations_are_not_taken(pod: Pod) -> None:
     """Older revisions are ignored; rubbish, a wrong digest and one that NGINX refuses keep the last good one."""
     pod.start()
@@ -103,6 +104,7 @@ async def test_older_and_broken_configurations_are_not_taken(pod: Pod) -> None:
         await publish(session, config("refused"), 2, 6)
         await eventually(lambda: any("told to refuse" in item.refused for item in pod.reports), "the refusal")
         assert pod.reports[-1].revision == "2.5"
+        assert "(Service shop/refused)" in pod.reports[-1].refused
         await pod.until("the old state", revision="2.5")
         assert "cart" in (pod.run / "state").read_text()
         assert "refused" not in (pod.run / "state").read_text()
@@ -112,6 +114,71 @@ async def test_older_and_broken_configurations_are_not_taken(pod: Pod) -> None:
         await publish(session, config("mended"), 2, 7)
         await pod.until("the next good one", revision="2.7")
         await eventually(lambda: pod.reports[-1].revision == "2.7" and not pod.reports[-1].refused, "the report")
+
+
+@pytest.mark.spec("6.last-good", "4.format")
+@pytest.mark.parametrize("fault", ["cut", "forged", "format", "revision", "kind"])
+async def test_faulty_messages_change_nothing(pod: Pod, fault: str) -> None:
+    """Kept in the stream and heard: the last good configuration stays, its reason is told, the next good one is taken."""
+    pod.start()
+    async with pod.controller() as session:
+        await publish(session, config(), 2, 5)
+        await pod.until("readiness", revision="2.5", ready=True)
+        before = (pod.run / "state").read_bytes()
+        (message,) = codec.encode(config("forged"), codec.Revision(2, 6))
+        payload, headers = message.payload, dict(message.headers)
+        if fault == "cut":
+            payload = payload[: len(payload) // 2]
+        elif fault == "forged":
+            payload = codec.encode(config("other"), codec.Revision(2, 6))[0].payload
+        elif fault == "format":
+            headers[names.HEADER_FORMAT] = "2"
+        elif fault == "revision":
+            headers[names.HEADER_REVISION] = "2.-6"
+        else:
+            headers[names.HEADER_ENCODING] = "unknown"
+        pod.reports.clear()
+        await session.store(SUBJECT, payload, headers)
+        await session.publish(CHANGES, payload, headers)
+        await eventually(lambda: any(item.refused for item in pod.reports), "the reason")
+        assert (pod.reports[-1].revision, pod.reports[-1].digest) == ("2.5", codec.digest(codec.canonical(config())))
+        assert (await pod.status()).ready
+        assert (pod.run / "state").read_bytes() == before
+        await publish(session, config("mended"), 2, 7)
+        await eventually(lambda: pod.reports[-1].revision == "2.7" and not pod.reports[-1].refused, "the next good one")
+
+
+@pytest.mark.spec("6.last-good", "4.deltas")
+async def test_deltas_of_an_older_leader_and_forged_ones_change_nothing(pod: Pod) -> None:
+    """Also those that fit what is there. What does not fit makes the sidecar read the stream, which has the truth."""
+    pod.start()
+    async with pod.controller() as session:
+        await publish(session, config(), 2, 5)
+        await pod.until("readiness", revision="2.5", ready=True)
+        state = codec.digest(codec.canonical(config()))
+        here = codec.Decoded(config(), codec.Revision(2, 5), state)
+        wanted = codec.canonical(config("forged"))
+
+        def said(revision: codec.Revision) -> codec.BusMessage:
+            return delta.encode(here, codec.Decoded(config("forged"), revision, codec.digest(wanted)))
+
+        for older in (codec.Revision(1, 99), codec.Revision(2, 4), codec.Revision(2, 5)):
+            await session.publish(CHANGES, said(older).payload, said(older).headers)
+        newer = said(codec.Revision(2, 6))
+        for payload, headers in (
+            (newer.payload[:-7], newer.headers),
+            (newer.payload, {**newer.headers, names.HEADER_DIGEST: "0" * 64}),
+            (newer.payload, {**newer.headers, names.HEADER_FORMAT: "2"}),
+            (newer.payload, {**newer.headers, names.HEADER_REVISION: "-"}),
+            (b"{", newer.headers),
+        ):
+            await session.publish(CHANGES, payload, headers)
+        # What is heard is taken in its order: when this one is in force the others have been judged.
+        second = await change(session, here, config(address="10.0.0.8"), 7)
+        await pod.until("the next good one", revision="2.7", ready=True)
+        await eventually(lambda: pod.reports[-1].digest == second.digest, "its report")
+        assert "forged" not in (pod.run / "state").read_text()
+        assert not [line for line in (pod.run / "applies").read_text().splitlines() if line.split()[0] == "2.6"]
 
 
 @pytest.mark.spec("4.deltas")

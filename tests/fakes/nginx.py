@@ -88,7 +88,8 @@ class Worker:
                 continue
             problem = self.judge(name, data)
             if problem:
-                refusals.append(f"{name}:1: {problem}")
+                number = next((i for i, line in enumerate(data.split(b"\n"), 1) if b"/refused" in line), 1)
+                refusals.append(f"{name}:{number}: {problem}")
             else:
                 self.taken[name] = data
                 self.generation += 1

@@ -20,6 +20,8 @@ import pytest
 
 from mesh.api import names
 from mesh.api.mtls import MtlsMode
+from mesh.model import codec, reports
+from mesh.model.policy import HttpMatch, Target
 from mesh.model.topology import NO_HINTS, Hints
 from mesh.spiffe import tls
 from tests.fakes.eventually import eventually
@@ -166,6 +168,37 @@ async def test_nginx_is_killed_under_load(serving: Mesh, side: str, role: str, w
     assert await sidecar.status() == before
     await serving.publish()
     assert await asyncio.to_thread(serving.call) == 200
+
+
+@pytest.mark.spec("6.last-good")
+async def test_a_configuration_that_nginx_refuses_is_told_with_its_object(serving: Mesh) -> None:
+    """A pattern that does not compile, under load: the old one serves on, and the sidecar is never said to serve the new one."""
+    sidecar = serving.server
+    good = replace(serving.config(sidecar, MtlsMode.STRICT), access_enforced=True)
+    allowed = replace(good, targets=(Target("shop/open", (serving.client.identity,), everything=True),))
+    broken = Target("shop/broken", (serving.client.identity,), matches=(HttpMatch("(never closed"),))
+    told: list[reports.SidecarReport] = []
+    async with serving.controller() as session:
+        await session.subscribe(
+            names.SUBJECT_SUBSCRIPTION, lambda message: told.append(reports.decode_report(message.payload))
+        )
+        await serving.give(session, sidecar, allowed)
+        revision = f"1.{sidecar.counter}"
+        with Load(serving) as load:
+            await load.during(20)
+            sidecar.counter += 1
+            (message,) = codec.encode(replace(good, targets=(broken,)), codec.Revision(1, sidecar.counter))
+            await session.publish(names.delta_subject(sidecar.group), message.payload, message.headers)
+            await eventually(lambda: any(item.refused for item in told), "the refusal")
+            await load.during(20)
+        refused = next(item for item in told if item.refused)
+        assert "(TrafficTarget shop/broken)" in refused.refused
+        assert (refused.revision, refused.digest) == (revision, codec.digest(codec.canonical(allowed)))
+        status = await sidecar.status()
+        assert status is not None
+        assert (status.revision, status.ready) == (revision, True)
+        assert load.failures == []
+        await serving.give(session, sidecar, serving.config(sidecar, MtlsMode.STRICT))
 
 
 @pytest.mark.spec("3.modes")
