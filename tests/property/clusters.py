@@ -59,7 +59,7 @@ def pods(draw: st.DrawFn, namespace: str) -> tuple[Pod, ...]:
                 namespace,
                 f"pod-{number}",
                 account,
-                f"{ord(namespace):08x}{ord(app):04x}{len(account):04x}" if draw(st.booleans()) else "",
+                f"{ord(namespace):08x}{ord(app):04x}{ord(account[0]):04x}" if draw(st.booleans()) else "",
                 tuple(draw(st.lists(POD_ADDRESSES, max_size=2, unique=True))),
                 tuple(draw(st.lists(st.builds(ContainerPort, PORTS, TRANSPORTS, PORT_NAMES), max_size=3))),
                 {"app": app, "nsm.nginx.com/deployment": app},
