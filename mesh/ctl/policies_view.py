@@ -1,9 +1,9 @@
 """A policy, and what became of it, for people."""
 
-from collections.abc import Iterable
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from mesh.api import schema
 from mesh.api.policy import Policy
 from mesh.compiler.outcome import PolicyKey
 from mesh.ctl.live import Live
@@ -16,7 +16,7 @@ def policy_document(live: Live, kind: str, key: str) -> dict[str, Any]:
     namespace, _, name = key.partition("/")
     outcome = live.compilation.policies.get(PolicyKey(kind, namespace, name))
     policy = next((row for row in _policies(live, namespace) if (row.kind, row.name) == (kind, name)), None)
-    spec = _without_nothing(asdict(policy.spec)) if policy else {}
+    spec = _as_written(policy.spec) if policy else {}
     return {
         "kind": kind,
         "namespace": namespace,
@@ -38,10 +38,13 @@ def _policies(live: Live, namespace: str) -> Iterable[Policy[Any]]:
     return view.policies if view else ()
 
 
-def _without_nothing(value: Any) -> Any:
-    """Fields that nobody gave are left out."""
-    if isinstance(value, dict):
-        return {key: _without_nothing(item) for key, item in value.items() if item not in (None, (), {}, "")}
+def _as_written(value: Any) -> Any:
+    """Members by the names that manifests have; what nobody gave is left out."""
+    if schema.is_declaration(type(value)):
+        given = {row.name: getattr(value, row.attribute) for row in schema.members(type(value))}
+        return {name: _as_written(item) for name, item in given.items() if item not in (None, (), {}, "")}
+    if isinstance(value, Mapping):
+        return {name: _as_written(item) for name, item in value.items()}
     if isinstance(value, tuple | list):
-        return [_without_nothing(item) for item in value]
+        return [_as_written(item) for item in value]
     return value if isinstance(value, int | float) else str(value)

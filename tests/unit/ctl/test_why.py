@@ -144,6 +144,8 @@ def test_the_id_of_a_refusal_leads_to_the_policy(run: Any) -> None:
     assert told["policy"]["kind"] == "TrafficTarget"
     assert told["policy"]["accepted"]
     assert any("reads" in line for line in told["policy"]["says"])
+    text = run(cluster(BREAKER), "why", "--reason", "circuit_open:shop/guard").output
+    assert "  timeoutSeconds: 30" in text  # as a manifest has it
     text = run(cluster(), "why", "--reason", "rate_limited:shop/gone").output
     assert "RateLimit shop/gone: there is no such object any more" in text
 
