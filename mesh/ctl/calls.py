@@ -60,7 +60,7 @@ def explain(live: Live, caller: Caller, text: str, request: Request, opened: Ite
     view = live.snapshot.namespaces.get(namespace)
     service = next((row for row in view.services if row.name == name), None) if view and "svc" in kinds else None
     if service:
-        number = port or _only(f"Service {namespace}/{name}", {spec.port for spec in service.ports})
+        number = _port_of(f"Service {namespace}/{name}", {spec.port for spec in service.ports}, port)
         place = (f"{namespace}/{name}", number)
         behind = _behind(caller.config, view, service, number) if view and service.is_headless else []
         if behind and not any((f"{row.namespace}/{row.service}", row.port) == place for row in caller.config.services):
@@ -144,6 +144,12 @@ def _read(text: str, kinds: tuple[str, ...]) -> tuple[tuple[str, ...], str, str]
     if len(parts) > 2 or not all(parts):
         raise UnknownNameError(f'got "{text}", takes [{"|".join(kinds)}/]namespace/name')
     return kinds, (parts[0] if len(parts) == 2 else ""), parts[-1]
+
+
+def _port_of(what: str, ports: set[int], named: int) -> int:
+    if named and named not in ports:
+        raise UnknownNameError(f"{what} has no port {named}; it has {', '.join(map(str, sorted(ports))) or 'none'}")
+    return named or _only(what, ports)
 
 
 def _only(what: str, ports: set[int]) -> int:

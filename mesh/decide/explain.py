@@ -91,7 +91,7 @@ def explain_service(
     """
     services = services_of(caller.config.services)
     if called not in services:
-        return Explanation(request, (), _unknown(caller))
+        return Explanation(replace(request, port=called[1]), (), _unknown(caller))
     return _explain(caller, pods, services, called, request, opened)
 
 

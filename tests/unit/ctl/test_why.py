@@ -125,6 +125,7 @@ def test_is_readable_as_text_and_yaml(run: Any) -> None:
         (("shop/nobody", "cart"), "there is no pod or Deployment or service account nobody"),
         (("shop/web-1", "nothing"), "there is no Service or pod nothing in namespace shop"),
         (("shop/web-1", "cart:http"), 'port "http" is no number'),
+        (("shop/web-1", "cart:81"), "Service shop/cart has no port 81; it has 80"),
         (("shop/web-1", "cart", "GET", "/", "-H", "x"), "a header is written name:value"),
         (("shop/web-1",), "takes a source and a destination"),
         (("--reason", "bad_luck"), '"bad_luck" is no reason'),

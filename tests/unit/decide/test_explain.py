@@ -104,7 +104,9 @@ def test_without_encryption_there_is_no_identity() -> None:
 
 def test_where_nothing_is_known_or_there_the_caller_is_told() -> None:
     assert explain_service(caller(), {}, ("a/cart", 80), GET).outcomes == {Reason.UNKNOWN_DESTINATION}
-    assert explain_service(caller(mode=MtlsMode.PERMISSIVE), {}, ("a/cart", 80), GET) == Explanation(GET)
+    assert explain_service(caller(mode=MtlsMode.PERMISSIVE), {}, ("a/cart", 80), GET) == Explanation(
+        replace(GET, port=80)
+    )
     assert explain_service(caller(service("cart")), {}, ("a/cart", 80), GET).outcomes == {Reason.NO_ENDPOINT}
     malformed = explain_service(caller(service("cart", V1)), {}, ("a/cart", 80), replace(GET, target=b"/.."))
     assert malformed.outcomes == {Reason.MALFORMED}
