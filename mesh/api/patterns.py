@@ -4,6 +4,7 @@ A pattern that passes here compiles in the sidecar. How long one may run is the 
 of steps, so that no pattern needs to be refused for the time that it might take.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -17,6 +18,9 @@ LONGEST_BYTES: Final = 1024
 PATTERN_TAKES: Final = f'a regular expression (PCRE) of at most {LONGEST_BYTES} bytes, or "*" alone for anything'
 
 
+# Groups that a subroutine call returns, and searches within groups: this library is newer than that of sidecars, which
+# would refuse the whole configuration for a pattern that they cannot compile.
+_NEWER: Final = re.compile(r"\(\?(?:R|[+-]?[0-9]+|&\w+|P>\w+)\(|\(\*(?:scs|scan_substring):")
 # pcre2.compile() reads \u and \x as JavaScript does, and takes (*UTF); sidecars do neither.
 _NEVER_UTF: Final = 0x00001000
 _ALT_BSUX: Final = 0x00000002
@@ -42,6 +46,9 @@ def pattern_problems(place: str, text: str) -> Iterator[Problem]:
     # Verbs in front of a pattern change the engine: (*UTF) would make a path that is no UTF-8 an error.
     if text.startswith("(*") and text[2:3].isupper():
         yield Problem(place, quote(text), PATTERN_TAKES, "leave out the verb at its start")
+        return
+    if _NEWER.search(text):
+        yield Problem(place, quote(text), PATTERN_TAKES, "leave out what PCRE2 has had since version 10.45")
         return
     try:
         compile_pattern(pattern)

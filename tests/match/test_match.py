@@ -32,6 +32,9 @@ def fits(matcher: Matcher, pattern: str | bytes, path: bytes) -> bool:
         ("^/shop/*$", b"/shop///"),
         ("^/shops?$", b"/shop"),
         ("^/ab{0,2}c", b"/ac"),
+        (r"^/a\E*$", b"/"),
+        (r"^/a\Q\E{0}$", b"/"),
+        ("^/a(?#none)?$", b"/"),
         ("^/shop/[0-9]+$", b"/shop/42"),
         ("^/a|^/b", b"/b"),
         ("^(/a|/b)", b"/b"),
@@ -126,6 +129,8 @@ def test_all_criteria_must_fit(matcher: Matcher) -> None:
         (r"^(\w+\s?)*$", b"a" * 8000 + b"?"),
         ("(.*)*(.*)*(.*)*!", b"a" * 8000 + b"\n!"),
         ("^(?:.?){400}b", b"a" * 8000 + b"b"),
+        # Some thousand steps from each of many places.
+        ("(?:a?){12}[bc]d", b"a" * 30_000 + b"d"),
     ],
 )
 def test_a_search_without_end_is_given_up(matcher: Matcher, pattern: str, text: bytes) -> None:

@@ -10,6 +10,11 @@ def private_kib(pid: int) -> int:
     return 0 if SANITIZED else _sum(pid, "smaps_rollup", "Private_")
 
 
+def most_memory_kib(pid: int) -> int:
+    """Resident memory, the most that it ever was."""
+    return _sum(pid, "status", "VmHWM")
+
+
 def shared_memory_kib(pid: int) -> int:
     """Resident pages of memory files and anonymous shared mappings: nginx's zones, the counters file."""
     return _sum(pid, "status", "RssShmem")

@@ -8,6 +8,7 @@ import pytest
 from tests.nginx.conftest import APPLICATION_PORT, CLIENT, CLIENT_ID, SERVER, Pair
 from tests.nginx.documents import Document, Match, escaped
 from tests.nginx.network import Pod
+from tests.nginx.processes import most_memory_kib
 from tests.nginx.sidecar import Client, get, wait_until
 from tests.nginx.test_http import upgraded
 
@@ -91,6 +92,31 @@ def test_values_of_a_repeated_header_are_joined(pair: Pair) -> None:
             while not answer.endswith((b"}", b"</html>\r\n")):
                 answer += connection.recv(4096)
             assert answer.startswith(b"HTTP/1.1 " + status)
+
+
+@pytest.mark.spec("7.access", "7.match")
+def test_a_header_may_have_any_name(pair: Pair) -> None:
+    """Also of characters that nginx leaves out when it compares names."""
+    rule = Match(headers=(("x.user!_a", "^me$"),))
+    pair.server.apply(guarded().target("shop/user", [CLIENT_ID], rules=[rule]))
+    with pair.caller() as caller:
+        assert caller.request("GET", "/", headers={"X.User!_A": "me"}).status == 200
+        assert caller.request("GET", "/", headers={"XUser_A": "me"}).status == 403
+
+
+@pytest.mark.spec("7.access")
+def test_many_matches_of_a_header_that_is_sent_often(pair: Pair) -> None:
+    """Its values are joined once for a request: what a caller can make a worker hold does not grow with the rules."""
+    rules = [Match(headers=(("x-role", escaped(f"^role-{number}$")),)) for number in range(300)]
+    pair.server.apply(guarded().target("shop/roles", [CLIENT_ID], rules=rules))
+    assert statuses(pair, [("GET", "/")]) == [403]
+    before = most_memory_kib(pair.server.worker_pid)
+    headers = f"X-Role: {'r' * 1000}\r\n" * 90
+    with pair.client.pod.connect(pair.service, 80) as connection:
+        connection.sendall(f"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n".encode())
+        answer = b"".join(iter(lambda: connection.recv(4096), b""))
+    assert answer.startswith(b"HTTP/1.1 403 ")
+    assert most_memory_kib(pair.server.worker_pid) - before < 32 * 1024
 
 
 @pytest.mark.spec("7.access")

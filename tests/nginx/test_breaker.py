@@ -95,6 +95,26 @@ def test_what_counts_as_an_error(pair: Pair) -> None:
 
 
 @pytest.mark.spec("7.breaker")
+def test_what_never_reached_the_service_is_no_error(pair: Pair) -> None:
+    """A caller that does not send the body that it announced, until its time is up; one that goes away."""
+    divided = Divided(pair, {"server": [0]}).breaker("server", 1, LONG)
+    divided.document.line("request", 0, 500, 1, "any")
+    divided.apply()
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf"
+    with pair.client.pod.connect(pair.service, 80) as connection:
+        connection.sendall(head)
+        assert connection.recv(4096).startswith(b"HTTP/1.1 504 ")
+    with pair.client.pod.connect(pair.service, 80) as connection:
+        connection.sendall(head)
+    with pair.client.pod.connect(pair.service, 80) as connection:
+        connection.sendall(b"GET /hang HTTP/1.1\r\nHost: x\r\n\r\n")
+        wait_until(lambda: "/hang" in pair.app.requests, "the request")
+    wait_until(lambda: len(pair.client.log_lines()) == 3, "the access log")
+    assert circuit(pair) == {"policy": "shop/breaker-server", "open": False, "errors": 0, "until": None}
+    assert pair.app.requests == ["/hang"]
+
+
+@pytest.mark.spec("7.breaker")
 def test_fallback_answers_meanwhile(pair: Pair) -> None:
     """One hop far: the fallback's errors are its own, and when its circuit is open nobody answers."""
     divided = Divided(pair, {"server": [0], "spare": [1], "last": [2]})

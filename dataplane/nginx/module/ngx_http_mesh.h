@@ -37,6 +37,17 @@ typedef struct {
 } ngx_http_mesh_loc_conf_t;
 
 
+/* a header that is there more than once, its values joined */
+
+typedef struct ngx_http_mesh_joined_s  ngx_http_mesh_joined_t;
+
+struct ngx_http_mesh_joined_s {
+    ngx_str_t                 name;
+    ngx_str_t                 value;
+    ngx_http_mesh_joined_t   *next;
+};
+
+
 /* one request's; it outlives internal redirects */
 
 typedef struct {
@@ -66,6 +77,7 @@ typedef struct {
     const char               *tls_cipher;
     const char               *refusal;       /* id of the reason */
     off_t                     received;      /* bytes of request body */
+    ngx_http_mesh_joined_t   *joined;        /* that matches asked for */
 
     ngx_event_t              *timer;         /* of the whole request */
     ngx_http_upstream_conf_t *conf;          /* our own, if it is retried */

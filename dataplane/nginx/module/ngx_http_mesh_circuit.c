@@ -82,12 +82,14 @@ ngx_http_mesh_is_error(ngx_http_mesh_ctx_t *ctx)
 
     r = ctx->request;
 
-    if (ctx->timedout) {
-        return 1;
-    }
+    /* also one whose caller took all the time to send it */
 
     if (ctx->refusal || r->upstream == NULL) {
         return 0;
+    }
+
+    if (ctx->timedout) {
+        return 1;
     }
 
     status = r->err_status ? r->err_status : r->headers_out.status;

@@ -17,7 +17,6 @@ typedef struct ngx_mesh_criterion_s  ngx_mesh_criterion_t;
 
 struct ngx_mesh_criterion_s {
     ngx_str_t                 name;          /* in lower case */
-    ngx_uint_t                hash;          /* of the name, as nginx's own */
     ngx_mesh_regex_t         *value;         /* NULL: any */
     ngx_mesh_criterion_t     *next;
 };

@@ -351,8 +351,6 @@ ngx_mesh_parse_header(ngx_mesh_parser_t *p)
         if (name->data[i] >= 'A' && name->data[i] <= 'Z') {
             break;
         }
-
-        c->hash = ngx_hash(c->hash, name->data[i]);
     }
 
     if (i < name->len

@@ -15,10 +15,12 @@
 
 
 /*
- * Steps of one search from one place of the text, and kilobytes for what it
- * may have to come back to.  What patterns of routes need is some hundreds.
+ * Steps of one search from one place of the text, from all of them together,
+ * and kilobytes for what it may have to come back to.  What patterns of
+ * routes need is some hundreds.
  */
 #define NGX_MESH_REGEX_STEPS      10000
+#define NGX_MESH_REGEX_STEPS_ALL  10000000
 #define NGX_MESH_REGEX_HEAP       1024
 
 /* machine code costs some kilobytes: for what is searched more than this */
@@ -35,6 +37,7 @@ struct ngx_mesh_regex_s {
     ngx_mesh_regex_t         *next;
     ngx_uint_t                searches;      /* until there is machine code */
     unsigned                  whole:1;       /* the prefix is all there is */
+    unsigned                  anchored:1;    /* searched from one place */
 };
 
 
@@ -64,7 +67,6 @@ ngx_mesh_regex_init(void)
         return NGX_ERROR;
     }
 
-    pcre2_set_match_limit(ngx_mesh_regex_limits, NGX_MESH_REGEX_STEPS);
     pcre2_set_heap_limit(ngx_mesh_regex_limits, NGX_MESH_REGEX_HEAP);
 
     /* nobody asks where a pattern was found: one pair of places is enough */
@@ -194,9 +196,10 @@ ngx_mesh_regex_prefix(ngx_mesh_regexes_t *set, ngx_mesh_regex_t *re)
         *dst++ = *p;
     }
 
-    if (p < last && (*p == '*' || *p == '?' || *p == '{')
-        && dst > re->prefix.data)
-    {
+    /* a repeat may stand right behind the last byte, or behind "\E", "\Q\E"
+       or a comment that come between */
+
+    if (p < last && ngx_strchr("*?{\\(", *p) && dst > re->prefix.data) {
         dst--;
     }
 
@@ -212,6 +215,7 @@ ngx_mesh_regex(ngx_mesh_regexes_t *set, ngx_str_t *pattern, u_char *error)
 {
     int                 err;
     u_char              text[NGX_MESH_PATTERN_ERROR_MAX];
+    uint32_t            options;
     PCRE2_SIZE          offset;
     ngx_mesh_regex_t  **slot, *re;
 
@@ -239,6 +243,7 @@ ngx_mesh_regex(ngx_mesh_regexes_t *set, ngx_str_t *pattern, u_char *error)
 
     /* what is matched is bytes, which need not be UTF-8 */
 
+    options = 0;
     re->code = pcre2_compile(pattern->data, pattern->len, PCRE2_NEVER_UTF,
                              &err, &offset, ngx_mesh_regex_rules);
 
@@ -250,6 +255,9 @@ ngx_mesh_regex(ngx_mesh_regexes_t *set, ngx_str_t *pattern, u_char *error)
         error[NGX_MESH_PATTERN_ERROR_MAX - 1] = '\0';
         return NULL;
     }
+
+    (void) pcre2_pattern_info(re->code, PCRE2_INFO_ALLOPTIONS, &options);
+    re->anchored = (options & PCRE2_ANCHORED) != 0;
 
     re->next = set->last;
     set->last = re;
@@ -298,7 +306,8 @@ ngx_mesh_regex_jit(ngx_mesh_regex_t *re)
 ngx_int_t
 ngx_mesh_regex_search(ngx_mesh_regex_t *re, ngx_str_t *text)
 {
-    int  rc;
+    int       rc;
+    uint32_t  steps;
 
     if (re->prefix.len
         && (text->len < re->prefix.len
@@ -314,6 +323,16 @@ ngx_mesh_regex_search(ngx_mesh_regex_t *re, ngx_str_t *text)
     if (re->searches < NGX_MESH_REGEX_JIT_AFTER) {
         ngx_mesh_regex_jit(re);
     }
+
+    /* PCRE2 counts anew from each place: long texts have many */
+
+    steps = NGX_MESH_REGEX_STEPS;
+
+    if (!re->anchored) {
+        steps = ngx_min(steps, NGX_MESH_REGEX_STEPS_ALL / (text->len + 1));
+    }
+
+    pcre2_set_match_limit(ngx_mesh_regex_limits, steps);
 
     rc = pcre2_match(re->code, text->data, text->len, 0, 0,
                      ngx_mesh_regex_data, ngx_mesh_regex_limits);

@@ -189,7 +189,23 @@ def test_manifests_that_no_api_server_pruned_are_read_strictly() -> None:
 
 
 @pytest.mark.spec("7.patterns")
-@pytest.mark.parametrize("pattern", ["(", "[a", "**", "a" * 1025, "é" * 513, "(*UTF)a", "(*LIMIT_MATCH=1)a", "\ud800"])
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "(",
+        "[a",
+        "**",
+        "a" * 1025,
+        "é" * 513,
+        "(*UTF)a",
+        "(a)(?1(1))",
+        "(?R(1))?(a)",
+        "(?&n(1))(?<n>a)",
+        "(a)(*scs:(1)b)",
+        "(*LIMIT_MATCH=1)a",
+        "\ud800",
+    ],
+)
 def test_patterns_that_nginx_would_not_take_are_refused(pattern: str) -> None:
     found = faults(changed(GROUP, "spec.matches.2.pathRegex", pattern))
     assert [fault.partition(":")[0] for fault in found] == ["spec.matches[2].pathRegex"]

@@ -33,6 +33,12 @@ def test_a_catastrophic_pattern_is_given_up(pattern: str) -> None:
     assert is_found(pattern, b"a" * 60 + b"!") is None
 
 
+def test_places_of_a_long_text_share_the_steps() -> None:
+    """PCRE2 counts from each place anew; a short text may take as many steps from each."""
+    assert is_found("(?:a?){12}[bc]d", b"a" * 600 + b"d") is False
+    assert is_found("(?:a?){12}[bc]d", b"a" * 6000 + b"d") is None
+
+
 @pytest.mark.parametrize(
     ("pattern", "said"),
     [
