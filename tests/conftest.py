@@ -23,8 +23,10 @@ NEEDS = {
 # Fixtures that compile a driver (tests/drivers).
 DRIVERS = {"library", "directing_library"}
 
-# No time limit for one example: the machine is shared. A failure prints what reproduces it.
-hypothesis.settings.register_profile("mesh", deadline=None, print_blob=True)
+# No time limit for one example, nor for drawing the first ones: the machine is shared. A failure prints what reproduces it.
+hypothesis.settings.register_profile(
+    "mesh", deadline=None, print_blob=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("mesh")
 
 

@@ -213,6 +213,7 @@ async def connect(server: str, context_source: ContextSource, name: str, host: s
             lost.set_result(errors[0] if errors else "connection closed")
 
     client = Client()
+    requests = _cancellation_requests()
     try:
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
@@ -233,6 +234,7 @@ async def connect(server: str, context_source: ContextSource, name: str, host: s
             raise BusError(f"connect to {server}: no answer in {CONNECT_SECONDS} s") from None
         except (nats.errors.Error, OSError) as error:
             raise BusError(f"connect to {server}: {errors[0] if errors else error}") from error
+        _end_if_cancelled(requests)
         if not _is_encrypted(client):
             raise BusError(f"connect to {server}: the server does not ask for TLS")
         pings = asyncio.create_task(_ping(client, lost))
@@ -242,6 +244,21 @@ async def connect(server: str, context_source: ContextSource, name: str, host: s
             pings.cancel()
     finally:
         await _close(client)
+
+
+def _cancellation_requests() -> int:
+    """How often the current task was told to end, and has not."""
+    task = asyncio.current_task()
+    return task.cancelling() if task else 0
+
+
+def _end_if_cancelled(before: int) -> None:
+    """Raise what was lost since there were as many requests as *before*.
+
+    Before Python 3.12, wait_for, which the client uses, loses a cancellation that comes with the answer.
+    """
+    if _cancellation_requests() > before:
+        raise asyncio.CancelledError
 
 
 async def keep_connected(
@@ -261,7 +278,9 @@ async def keep_connected(
     waits = backoff or Backoff(0.1, 5.0)
     told = ""
     clock = asyncio.get_running_loop().time
+    requests = _cancellation_requests()
     while True:
+        _end_if_cancelled(requests)
         started = clock()
         try:
             async with connect(server, context_source, name, host) as session:
@@ -291,7 +310,7 @@ async def _use(session: Session, use: Callable[[Session], Awaitable[None]]) -> s
         while pending:
             for task in pending:
                 task.cancel()
-            # Before Python 3.12, wait_for, which the client uses, loses a cancellation that comes with the answer.
+            # A cancellation may be lost (_end_if_cancelled).
             _, pending = await asyncio.wait(pending, timeout=CANCEL_SECONDS)
         await asyncio.gather(work, lost, return_exceptions=True)
     return "done with this connection"

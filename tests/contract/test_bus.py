@@ -22,6 +22,7 @@ AUTHORITY, STRANGER = Authority(), Authority()
 CONTROLLER = AUTHORITY.issue(CONTROLLER_PATH)
 SIDECAR = AUTHORITY.issue("/ns/shop/sa/web", ("web-0", SIDECAR_NAME))
 SUBJECT = names.config_subject("0123456789abcdef")
+TRIES, CONNECTED_SECONDS = 100, 0.05
 
 
 def server_identity() -> Issued:
@@ -318,3 +319,21 @@ async def test_the_next_connection_has_the_next_identity(server: NatsServer) -> 
     await server.start()
     assert await asyncio.wait_for(connected.get(), 30) > before
     await stop(task)
+
+
+async def test_whoever_is_cancelled_ends_however_far_the_connection_is(server: NatsServer) -> None:
+    """A controller that is told to stop while it connects stops: no step of connecting loses that."""
+
+    async def for_ever(_: Session) -> None:
+        await asyncio.Event().wait()
+
+    loop = asyncio.get_running_loop()
+    for number in range(TRIES):
+        task = following(server, SIDECAR, for_ever)
+        began = loop.time()
+        # Not asleep: the cancellation comes between any two things that happen in the loop.
+        while loop.time() - began < CONNECTED_SECONDS * number / TRIES:
+            await asyncio.sleep(0)
+        task.cancel()
+        done, _ = await asyncio.wait({task}, timeout=30)
+        assert done, number

@@ -21,7 +21,7 @@ async def test_a_failing_task_comes_back() -> None:
         if len(starts) < 3:
             raise RuntimeError("broken")
 
-    await asyncio.wait_for(supervise({"flaky": flaky}, backoff=quick), 5)
+    await asyncio.wait_for(supervise({"flaky": flaky}, backoff=quick), 30)
     assert len(starts) == 3
 
 
@@ -39,7 +39,7 @@ async def test_a_neighbour_lives_on() -> None:
         neighbours.append(1)
         await asyncio.Event().wait()
 
-    await asyncio.wait_for(supervise({"broken": broken, "steady": steady}, stop, quick), 5)
+    await asyncio.wait_for(supervise({"broken": broken, "steady": steady}, stop, quick), 30)
     assert (len(failures) >= 5, neighbours) == (True, [1])
 
 
@@ -57,12 +57,12 @@ async def test_stopping_awaits_every_task(by_event: bool) -> None:
             cleaned.append(1)
 
     run = asyncio.create_task(supervise({"slow": slow_to_end}, stop, quick))
-    await asyncio.wait_for(started.wait(), 5)
+    await asyncio.wait_for(started.wait(), 30)
     if by_event:
         stop.set()
-        await asyncio.wait_for(run, 5)
+        await asyncio.wait_for(run, 30)
     else:
         run.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await asyncio.wait_for(run, 5)
+            await asyncio.wait_for(run, 30)
     assert cleaned == [1]
