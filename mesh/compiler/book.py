@@ -117,7 +117,8 @@ class Remarks:
         groups = self.groups(key)
         if key in self._refused:
             return PolicyOutcome(False, *self._refused[key], groups, policy.generation)
-        said = "; ".join(message for _, message in self._said.get(key, ()))
+        # Sorted: in which order they were found depends on that of events, and a status would change for it.
+        said = "; ".join(sorted(message for _, message in self._said.get(key, ())))
         return PolicyOutcome(True, VALID, said, groups, policy.generation)
 
 
