@@ -63,6 +63,12 @@ E2E = pytest("e2e", "e2e and not soak", 2400, mesh=True)
 SOAK = dataclasses.replace(
     pytest("soak", "e2e or soak", 6 * 3600, "--timeout=0"), variables=lambda: {**_mesh_variables(), "MESH_SOAK": "1"}
 )
+# Properties on new examples, in place of the same ones in each run (tests/conftest.py).
+PROPERTIES = dataclasses.replace(
+    pytest("properties", f"not ({NEED_MORE})", 3600, "-n", "2", "tests/property", "tests/oracle", "tests/unit"),
+    variables=lambda: {"MESH_SOAK": "1"},
+    again=(),
+)
 DOWN = Stage("down", python("-m", "embedded.down", "--cluster", CLUSTER), 300)
 
 
@@ -95,6 +101,7 @@ async def sanitize(tally: Tally) -> None:
 
 async def soak(tally: Tally) -> None:
     """The long runs on a mesh of their own."""
+    await stages.run(PROPERTIES, tally)
     if await stages.run(TOOLS, tally):
         await mesh(tally, SOAK)
 

@@ -1,5 +1,6 @@
 """What holds for every test: where a test stands says what it needs, and properties are searched the same way everywhere."""
 
+import os
 from pathlib import Path
 
 import hypothesis
@@ -24,8 +25,13 @@ NEEDS = {
 DRIVERS = {"library", "directing_library"}
 
 # No time limit for one example, nor for drawing the first ones: the machine is shared. A failure prints what reproduces it.
+# The same examples in each run, so that a run tells of the change that it is about; `make soak` draws new ones.
 hypothesis.settings.register_profile(
-    "mesh", deadline=None, print_blob=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    "mesh",
+    deadline=None,
+    print_blob=True,
+    derandomize=os.environ.get("MESH_SOAK") != "1",
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("mesh")
 
