@@ -37,14 +37,16 @@ def at_the_server(pod: SidecarConfig) -> SidecarConfig:
     return replace(
         pod,
         incoming=(IncomingPort(APPLICATION_PORT, Protocol.HTTP),),
-        targets=tuple(map(_for_the_client, pod.targets)),
+        targets=tuple(_for_the_client(target, number) for number, target in enumerate(pod.targets)),
         limits=(),
     )
 
 
-def _for_the_client(target: Target) -> Target:
+def _for_the_client(target: Target, number: int) -> Target:
+    """As no two objects have one name, the verdict's name leads to the target that decided."""
     sources = {CLIENT_ID if source == policies.IDENTITIES[0] else source for source in target.sources}
-    return replace(target, sources=tuple(sorted(sources)), port=APPLICATION_PORT if target.port == 80 else target.port)
+    port = APPLICATION_PORT if target.port == 80 else target.port
+    return replace(target, policy=f"a/t{number}", sources=tuple(sorted(sources)), port=port)
 
 
 def judged(config: SidecarConfig, request: Request) -> Verdict | None:
