@@ -20,6 +20,7 @@ Place = tuple[str, str]
 
 VALID: Final = "Valid"
 INVALID: Final = "InvalidPolicy"
+DESTINATION_MISSING: Final = "DestinationMissing"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,13 @@ from typing import Final
 
 from mesh.api.circuit_breaker import CircuitBreakerSpec
 from mesh.api.policy import Policy
-from mesh.compiler.book import Place, PolicyBook, Remarks
+from mesh.compiler.book import DESTINATION_MISSING, Place, PolicyBook, Remarks
 from mesh.compiler.services import ServiceTable
 from mesh.model.policy import Breaker
 
 CONFLICT: Final = "BreakerConflict"
 FALLBACK_INVALID: Final = "BreakerFallbackInvalid"
 NEVER_OPENS: Final = "BreakerNeverOpens"
-DESTINATION_MISSING: Final = "DestinationMissing"
 DEFAULT_PORT: Final = 80
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from typing import Any, Final
 
-from mesh.api.http_route_group import HTTP_ROUTE_GROUP
 from mesh.api.http_route_group import HttpMatch as Declared
 from mesh.api.patterns import ANY
 from mesh.api.policy import Policy
@@ -33,11 +32,6 @@ def matches_of(
         chosen = [named[one] for one in wanted if one in named] if wanted else group.spec.matches
         found |= dict.fromkeys(map(_match, chosen))
     return tuple(found)
-
-
-def group_keys(policy: Policy[Any], names: Iterable[str]) -> list[tuple[str, str, str]]:
-    """The keys of the route groups that *policy* refers to by *names*."""
-    return [(HTTP_ROUTE_GROUP.kind, policy.namespace, name) for name in names]
 
 
 def _match(declared: Declared) -> HttpMatch:

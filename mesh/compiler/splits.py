@@ -5,7 +5,7 @@ from typing import Final
 
 from mesh.api.policy import Policy
 from mesh.api.traffic_split import TrafficSplitSpec
-from mesh.compiler.book import Place, PolicyBook, Remarks
+from mesh.compiler.book import DESTINATION_MISSING, Place, PolicyBook, Remarks
 from mesh.compiler.routes import matches_of
 from mesh.compiler.service_settings import REQUEST_PROTOCOLS
 from mesh.compiler.services import ServiceTable
@@ -18,7 +18,6 @@ CYCLE: Final = "SplitCycle"
 NOT_HTTP: Final = "SplitNotHttp"
 BACKEND_MISSING: Final = "SplitBackendMissing"
 BACKEND_EMPTY: Final = "SplitBackendEmpty"
-DESTINATION_MISSING: Final = "DestinationMissing"
 _TCP: Final = "TCP"
 
 SplitPolicy = Policy[TrafficSplitSpec]

@@ -52,7 +52,7 @@ CODES: Final = (
     Code("NSM0501", breakers.FALLBACK_INVALID, _ERROR, "A circuit breaker's fallback cannot take over"),
     Code("NSM0502", breakers.NEVER_OPENS, _WARNING, "A circuit breaker that never opens"),
     Code("NSM0503", breakers.CONFLICT, _ERROR, "Two circuit breakers for one Service"),
-    Code("NSM0601", splits.DESTINATION_MISSING, _ERROR, "The Service that a policy is about does not exist"),
+    Code("NSM0601", book.DESTINATION_MISSING, _ERROR, "The Service that a policy is about does not exist"),
     Code("NSM0701", "ProtocolConflict", _WARNING, "Services disagree about what a pod's port speaks"),
     Code("NSM0702", "InvalidAnnotation", _ERROR, "An annotation that cannot be read"),
     Code("NSM0703", "AnnotationWithoutEffect", _WARNING, "An annotation that can do nothing"),
