@@ -35,6 +35,20 @@ class Account:
         for entrance in self.entrances:
             Path(entrance).write_text(str(pid))
 
+    def prefer(self) -> None:
+        """Let what is here run before everything else of the machine, where the kernel divides CPU time by weight."""
+        for name, weight in (("cpu.shares", 262144), ("cpu.weight", 10000)):
+            for place in self._places:
+                if (place / name).exists():
+                    (place / name).write_text(str(weight))
+
+    def release(self) -> None:
+        """Let what is here go on in the cgroup above."""
+        for pid in self.pids():
+            for place in self._places:
+                with contextlib.suppress(ProcessLookupError):
+                    (place.parent / "cgroup.procs").write_text(str(pid))
+
     def pids(self) -> list[int]:
         """The processes that are here."""
         return [int(line) for line in (self._places[0] / "cgroup.procs").read_text().split()]

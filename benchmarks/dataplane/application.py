@@ -6,7 +6,7 @@ from benchmarks.dataplane.processes import nginx_in_root
 from benchmarks.dataplane.subjects import Pair
 from benchmarks.dataplane.workloads import BULK, GRPC, HTTP, PAYLOAD_BYTES, PLAIN
 
-_NGINX = f"""
+WEB = f"""
 daemon off;
 worker_processes 1;
 error_log stderr warn;
@@ -35,7 +35,7 @@ http {{
 def start(pair: Pair, fortio: Path, python: Path, root: Path) -> None:
     """Start the three programs of the application in the server's pod: HTTP, gRPC, and what swallows bytes."""
     web = pair.folder("application-http")
-    (web / "nginx.conf").write_text(_NGINX)
+    (web / "nginx.conf").write_text(WEB)
     pair.start_application(web, nginx_in_root(pair.binary.root, web, is_proxy=False))
     grpc = ["-http-port", "disabled", "-tcp-port", "disabled", "-udp-port", "disabled", "-redirect-port", "disabled"]
     grpc += ["-loglevel", "error", "-grpc-port", f"0.0.0.0:{GRPC.application}"]
