@@ -17,6 +17,9 @@ _MOUNTS = Path("/proc/self/mountinfo")
 # On version 1, membership in one hierarchy is enough to find a process. "pids" comes first because it changes nothing
 # about how the process is scheduled or what memory it may use.
 _TRACKING = ("pids", "freezer", "name=systemd")
+# A cgroup competes with single processes of the machine as one of them. All pods of a cluster together get as much of a
+# busy machine as eight processes do: with one's share, no probe is answered in time beside a compiler.
+_SHARES = {"cpu.shares": "8192", "cpu.weight": "800"}
 END_SECONDS = 20.0
 
 
@@ -76,6 +79,7 @@ def create(plan: addresses.Plan, found: Hierarchies) -> None:
     for mount in found.pods:
         for node in plan.nodes:
             _make(mount, node.cgroup, unified=mount == found.unified)
+        _weigh(mount / addresses.cgroup_of(plan.name))
     _make(found.tracking, plan.parts_cgroup, unified=found.tracking == found.unified)
 
 
@@ -97,6 +101,12 @@ def _make(mount: Path, path: str, *, unified: bool) -> None:
                 (parent / setting).write_text((parent.parent / setting).read_text())
     if unified and not path.endswith("/parts"):
         _delegate_controllers(parent)
+
+
+def _weigh(top: Path) -> None:
+    for name, value in _SHARES.items():
+        if (top / name).exists():
+            (top / name).write_text(value)
 
 
 def _delegate_controllers(directory: Path) -> None:
