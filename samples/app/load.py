@@ -1,7 +1,7 @@
 """An open-loop load generator: requests leave by the clock, whether or not earlier ones have come back.
 
 A slow answer therefore shows as latency and never as a lower rate. Every request that is not answered with 2xx or 3xx
-counts as failed, with its reason; nothing is retried.
+counts as failed, with its reason, as does one whose server says so of a call of its own; nothing is retried.
 """
 
 import argparse
@@ -66,6 +66,16 @@ def _quantile(ordered: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
 
 
+def failure(status: int, report: dict[str, Any]) -> str:
+    """Return why an answer counts as failed: by its status, or by that of the call that its server made for it."""
+    if not 200 <= status < 400:
+        return f"status {status}"
+    called = report.get("called", {"status": status})
+    if 200 <= called["status"] < 400:
+        return ""
+    return f"called: {called.get('error') or 'status {}'.format(called['status'])}"
+
+
 class Load:
     """Sends requests to one URL at a fixed rate over a bounded number of keep-alive connections."""
 
@@ -105,11 +115,13 @@ class Load:
             self.record.failures.append((due - begin, f"{type(error).__name__}: {error}"))
         else:
             end = time.monotonic()
-            if 200 <= status < 400:
-                self.record.finished.append((end - begin, end - due))
-                self._count_server(content)
+            report = json.loads(content) if content.startswith(b"{") else {}
+            if reason := failure(status, report):
+                self.record.failures.append((due - begin, reason))
             else:
-                self.record.failures.append((due - begin, f"status {status}"))
+                self.record.finished.append((end - begin, end - due))
+                if report:
+                    self.record.servers[str(report.get("pod", ""))] += 1
 
     async def _request(self) -> tuple[int, bytes]:
         self._idle = [connection for connection in self._idle if connection.usable]
@@ -120,10 +132,6 @@ class Load:
         else:
             connection.close()
         return answer
-
-    def _count_server(self, content: bytes) -> None:
-        if content.startswith(b"{"):
-            self.record.servers[str(json.loads(content).get("pod", ""))] += 1
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -44,11 +44,15 @@ class EchoServer:
     """Serves HTTP, TCP and gRPC on several ports, until it is told to end and has become idle.
 
     ``calls`` maps a path to a URL that is fetched when the path is asked for; the report carries what came back.
+    With ``at_once`` it takes nothing more when it is told to end, as many servers do: it closes its ports and idle
+    connections, and finishes the requests that it has.
     """
 
-    def __init__(self, name: str, calls: dict[str, str]) -> None:
+    def __init__(self, name: str, calls: dict[str, str], *, at_once: bool = False) -> None:
         self._name = name
         self._calls = calls
+        self._at_once = at_once
+        self._idle: set[asyncio.StreamWriter] = set()
         self._pod = os.environ.get("HOSTNAME", "")
         self._in_flight = 0
         self._last_active = time.monotonic()
@@ -58,18 +62,22 @@ class EchoServer:
         """Serve until *stop* is set, then until idle: a client that still routes here is not refused."""
         limit = http1.LIMIT_HEAD_BYTES
         servers = [await asyncio.start_server(self._serve, None, port, limit=limit) for port in ports.http]
-        greeting = f"{self._name} speaks first\n".encode()
-        servers += [await asyncio.start_server(TcpServer().serve, None, port) for port in ports.tcp]
-        servers += [await asyncio.start_server(TcpServer(greeting).serve, None, port) for port in ports.greet]
+        echo, greeter = TcpServer(), TcpServer(f"{self._name} speaks first\n".encode())
+        servers += [await asyncio.start_server(echo.serve, None, port) for port in ports.tcp]
+        servers += [await asyncio.start_server(greeter.serve, None, port) for port in ports.greet]
         grpc_server = await self._start_grpc(ports.grpc)
         print(json.dumps({"event": "serving", "name": self._name, "ports": asdict(ports)}), flush=True)
         await stop.wait()
         self._draining = True
-        await self._become_idle()
+        if not self._at_once:
+            await self._become_idle()
         for server in servers:
             server.close()
+        for writer in self._idle:
+            writer.close()
         if grpc_server:
             await grpc_server.stop(GRACE_SECONDS)
+        await asyncio.gather(echo.end(LINGER_SECONDS), greeter.end(LINGER_SECONDS), self._finish())
 
     async def _start_grpc(self, ports: list[int]) -> "grpc.aio.Server | None":
         if not ports:
@@ -87,10 +95,16 @@ class EchoServer:
                 return
             await asyncio.sleep(0.1)
 
+    async def _finish(self) -> None:
+        """Wait for the requests that are in hand, for as long as it may take."""
+        last = time.monotonic() + GRACE_SECONDS
+        while self._in_flight and time.monotonic() < last:
+            await asyncio.sleep(0.01)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         local_port = writer.get_extra_info("sockname")[1]
         try:
-            while (head := await http1.read_head(reader)) is not None:
+            while (head := await self._next_head(reader, writer)) is not None:
                 self._in_flight += 1
                 try:
                     body = await http1.read_body(reader, head, until_close=False)
@@ -104,6 +118,13 @@ class EchoServer:
             print(json.dumps({"event": "connection failed", "reason": str(error)}), flush=True)
         finally:
             writer.close()
+
+    async def _next_head(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> http1.Head | None:
+        self._idle.add(writer)
+        try:
+            return await http1.read_head(reader)
+        finally:
+            self._idle.discard(writer)
 
     async def _answer(self, head: http1.Head, body: bytes, writer: asyncio.StreamWriter, port: int) -> bool:
         """Answer one request; return whether the connection goes on."""
@@ -179,6 +200,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "--call", action="append", default=[], metavar="PATH=URL", help="fetch URL when PATH is asked for"
     )
+    parser.add_argument("--at-once", action="store_true", help="take nothing more from SIGTERM on")
     parser.set_defaults(run=_run)
 
 
@@ -188,5 +210,5 @@ async def _run(options: argparse.Namespace) -> int:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     calls = dict(item.split("=", 1) for item in options.call)
     ports = Ports(options.port, options.tcp_port, options.greet_port, options.grpc_port)
-    await EchoServer(options.name, calls).run(ports, stop)
+    await EchoServer(options.name, calls, at_once=options.at_once).run(ports, stop)
     return 0

@@ -3,11 +3,13 @@
 import argparse
 import asyncio
 import json
+import time
 from contextlib import suppress
 from typing import Any
 
 TIMEOUT_SECONDS = 10.0
 _PIECE = 64 * 1024
+_POLL_SECONDS = 0.05
 
 
 class TcpServer:
@@ -15,18 +17,34 @@ class TcpServer:
 
     def __init__(self, greeting: bytes = b"") -> None:
         self._greeting = greeting
+        self._open: set[asyncio.StreamWriter] = set()
+        self._ending = False
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection to its end."""
+        self._open.add(writer)
         try:
             writer.write(self._greeting)
+            if self._ending:
+                writer.write_eof()
             while piece := await reader.read(_PIECE):
-                writer.write(piece)
-                await writer.drain()
+                if not self._ending:
+                    writer.write(piece)
+                    await writer.drain()
         except ConnectionError as error:
             print(json.dumps({"event": "connection failed", "reason": str(error)}), flush=True)
         finally:
+            self._open.discard(writer)
             writer.close()
+
+    async def end(self, seconds: float) -> None:
+        """Say goodbye by closing our half of every connection, later ones too; wait for the clients', at most *seconds*."""
+        self._ending = True
+        for writer in self._open:
+            writer.write_eof()
+        last = time.monotonic() + seconds
+        while self._open and time.monotonic() < last:
+            await asyncio.sleep(_POLL_SECONDS)
 
 
 async def talk(address: str, text: bytes, listen_first: bool, timeout_seconds: float) -> dict[str, Any]:

@@ -10,19 +10,16 @@ from tests.e2e.mesh_under_test import APP, MeshUnderTest
 SLACK_SECONDS = 60.0
 
 
-class Load:
-    """Requests at a fixed rate from the first pod of an application; every failure is kept with its reason.
+class InPod:
+    """A command of the sample that runs in the first pod of an application and ends with a JSON report.
 
-    Used as a context manager: entering waits until the first request is due, leaving ends the load if a test failed.
+    Used as a context manager: entering waits until it has begun, leaving ends it if a test failed.
     """
 
-    def __init__(
-        self, mesh: MeshUnderTest, namespace: str, app: str, url: str, seconds: float, rate: float = 50.0, *more: str
-    ) -> None:
+    def __init__(self, mesh: MeshUnderTest, namespace: str, app: str, *command: str, seconds: float = 0.0) -> None:
         self._seconds = seconds
-        load = [*APP, "load", "--until-eof", url, "--rate", str(rate), "--seconds", str(seconds), *more]
         self._command = mesh.kubectl.command(
-            "-n", namespace, "exec", "-i", f"deployment/{app}", "-c", "app", "--", *load
+            "-n", namespace, "exec", "-i", f"deployment/{app}", "-c", "app", "--", *APP, *command
         )
         self._process: subprocess.Popen[str] | None = None
 
@@ -47,7 +44,7 @@ class Load:
                 stream.close()
 
     def stop(self) -> dict[str, Any]:
-        """End the load now and return its report."""
+        """End it now and return its report."""
         assert self._process is not None
         assert self._process.stdin is not None
         self._process.stdin.close()
@@ -55,16 +52,26 @@ class Load:
         return self.result()
 
     def result(self) -> dict[str, Any]:
-        """Wait for the end of the load and return its report."""
+        """Wait for its end and return its report."""
         assert self._process is not None
         # Not communicate(): it closes standard input, which is the sign to end.
         self._process.wait(self._seconds + SLACK_SECONDS)
         assert self._process.stdout is not None
         assert self._process.stderr is not None
         output, errors = self._process.stdout.read(), self._process.stderr.read()
-        assert output.startswith("{"), f"the load ended without a report: {output}{errors}"
+        assert output.startswith("{"), f"it ended without a report: {output}{errors}"
         report: dict[str, Any] = json.loads(output)
         return report
+
+
+class Load(InPod):
+    """Requests at a fixed rate for some seconds; every failure is kept with its reason."""
+
+    def __init__(
+        self, mesh: MeshUnderTest, namespace: str, app: str, url: str, seconds: float, rate: float = 50.0, *more: str
+    ) -> None:
+        arguments = ("load", "--until-eof", url, "--rate", str(rate), "--seconds", str(seconds), *more)
+        super().__init__(mesh, namespace, app, *arguments, seconds=seconds)
 
 
 def assert_no_failure(report: dict[str, Any]) -> None:

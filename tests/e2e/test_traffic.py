@@ -1,19 +1,11 @@
-"""HTTP as it passes through two sidecars: sizes, streams, closings, headless Services, restarts under load (contract 6)."""
+"""HTTP as it passes through two sidecars: sizes, streams, closings, headless Services (contract 6)."""
 
 import pytest
 
 from tests.e2e.apps import App
-from tests.e2e.eventually import eventually
-from tests.e2e.load import Load, assert_no_failure
 from tests.e2e.mesh_under_test import MeshUnderTest, address, bodies
-from tests.e2e.soak import SOAK
 
 MEBIBYTE = 1024 * 1024
-RESTARTS = 100 if SOAK else 3
-RESTART_SECONDS = 60.0
-# The short form must pass on a machine that does other things, too: it counts what is lost, not how fast it was.
-RATE = 200.0 if SOAK else 40.0
-PATIENCE = ("--timeout", "20")
 
 
 @pytest.mark.spec("6.http")
@@ -42,35 +34,6 @@ def test_a_pod_called_by_its_address_is_spoken_to_by_mtls(mesh: MeshUnderTest, p
     url = f"http://{address(mesh.pod(pair_of_apps, 'web'))}:8080/"
     [body] = bodies(mesh.call(pair_of_apps, "caller", url))
     assert body["headers"]["X-Mesh-Peer-Identity"].endswith(f"/ns/{pair_of_apps}/sa/caller")
-
-
-@pytest.mark.spec("6.drain")
-@pytest.mark.timeout(RESTART_SECONDS * RESTARTS + 240)
-@pytest.mark.parametrize("app", ["web", "caller"])
-def test_rolling_restarts_cost_no_request(mesh: MeshUnderTest, namespace: str, app: str) -> None:
-    """Old pods finish what is in flight; requests that the client makes while its own pod ends still go out."""
-    count = 2 if SOAK and app == "web" else 1
-    mesh.create(
-        namespace,
-        App("web", mesh.image, (8080,), {"web": (80, 8080)}, replicas=2 if SOAK else 1),
-        App("caller", mesh.image, (8080,), {"caller": (80, 8080)}, replicas=1),
-        App("driver", mesh.image, (8080,)),
-    )
-    # The driver's requests go to the restarted application, and through the caller to the server.
-    url = "http://web/?delay_ms=20" if app == "web" else "http://caller/?delay_ms=20"
-    with Load(mesh, namespace, "driver", url, RESTART_SECONDS * RESTARTS + 120, RATE, *PATIENCE) as load:
-        for _ in range(RESTARTS):
-            mesh.kubectl.run("-n", namespace, "rollout", "restart", f"deployment/{app}")
-            mesh.kubectl.rollout(namespace, f"deployment/{app}", 120)
-        eventually(
-            lambda: len(mesh.kubectl.get("pods", "-n", namespace, "-l", f"app={app}")["items"]) == count,
-            90,
-            "the end of old pods",
-        )
-        report = load.stop()
-    print(f"{RESTARTS} restarts of {app}:", {key: report[key] for key in ("sent", "failed", "latency_ms")})
-    assert_no_failure(report)
-    assert len(report["servers"]) >= (RESTARTS + 1) * count
 
 
 @pytest.mark.spec("6.counters")

@@ -1,6 +1,8 @@
 """The load generator's arithmetic."""
 
-from samples.app.load import Record
+import pytest
+
+from samples.app.load import Record, failure
 
 
 def record(ends: list[float], failures: list[float]) -> Record:
@@ -24,3 +26,20 @@ def test_the_summary_counts_reasons() -> None:
     assert (summary["sent"], summary["ok"], summary["failed"]) == (4, 2, 2)
     assert summary["reasons"] == {"why": 2}
     assert summary["latency_ms"]["p99"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("status", "report", "reason"),
+    [
+        (200, {}, ""),
+        (200, {"pod": "a"}, ""),
+        (302, {"called": {"status": 200}}, ""),
+        (503, {}, "status 503"),
+        (200, {"called": {"status": 502}}, "called: status 502"),
+        (200, {"called": {"status": 0, "error": "reset"}}, "called: reset"),
+    ],
+)
+def test_an_answer_fails_by_its_status_or_by_that_of_the_call_behind_it(
+    status: int, report: dict[str, object], reason: str
+) -> None:
+    assert failure(status, report) == reason
