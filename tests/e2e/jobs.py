@@ -16,8 +16,8 @@ with socket.create_connection(("web", 80), 10) as connection:
     connection.sendall(b"GET / HTTP/1.1\\r\\nHost: web\\r\\nConnection: close\\r\\n\\r\\n")
     answer = b"".join(iter(lambda: connection.recv(65536), b""))
 assert answer.startswith(b"HTTP/1.1 200 ") and b"X-Mesh-Peer-Identity" in answer, answer
-print("answered", flush=True)
 """
+HASTY_AND_LOUD = HASTY + 'print("answered", flush=True)\n'
 
 
 def python(program: str) -> list[str]:

@@ -9,6 +9,7 @@ import time
 import urllib.request
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import pytest
 from mesh.api import names
 from tests.e2e.apps import App, namespace_object
 from tests.e2e.eventually import eventually
-from tests.e2e.jobs import END_SECONDS, HASTY, create, finish, job, python
+from tests.e2e.jobs import END_SECONDS, HASTY_AND_LOUD, create, finish, job, python
 from tests.e2e.mesh_under_test import MeshUnderTest, address
 
 AT_ONCE = 5
@@ -42,7 +43,7 @@ def runs(short: int, long: int) -> list[Any]:
 def test_calls_in_the_first_millisecond_are_answered(mesh: MeshUnderTest, pair_of_apps: str, starts: int) -> None:
     """An application that calls out before it does anything else: never refused, always by mTLS; and its Job ends soon."""
     name = f"hasty-{secrets.token_hex(3)}"
-    create(mesh, pair_of_apps, "Job", name, job(mesh, python(HASTY), completions=starts, parallelism=AT_ONCE))
+    create(mesh, pair_of_apps, "Job", name, job(mesh, python(HASTY_AND_LOUD), completions=starts, parallelism=AT_ONCE))
     ended = finish(mesh, pair_of_apps, name, starts * START_SECONDS)
     assert len(ended) == starts, "a pod failed and was replaced"
     seconds = [pod.seconds_after_work() for pod in ended]
@@ -61,17 +62,17 @@ def test_an_ordinary_sidecar_is_there_in_the_first_millisecond(
     mesh: MeshUnderTest, pair_of_apps: str, starts: int
 ) -> None:
     """The same for the way back from native sidecars, where a hook holds the application back."""
-    batch = f"classic-{secrets.token_hex(3)}"
-    selector = f"batch={batch}"
     waits: list[float] = []
-    for first in range(0, starts, AT_ONCE):
-        mesh.kubectl.apply(*(_classic(mesh, pair_of_apps, batch, first + number) for number in range(AT_ONCE)))
+    for _ in range(0, starts, AT_ONCE):
+        batch = f"classic-{secrets.token_hex(3)}"
+        selector = f"batch={batch}"
+        mesh.kubectl.apply(*(_classic(mesh, pair_of_apps, batch, number) for number in range(AT_ONCE)))
         limit = AT_ONCE * START_SECONDS + SLACK_SECONDS / 2
-        ended = eventually(lambda: _ended(mesh, pair_of_apps, selector), limit, "the end of the applications")
+        ended = eventually(partial(_ended, mesh, pair_of_apps, selector), limit, "the end of the applications")
         codes = {pod["metadata"]["name"]: _app(pod)["terminated"]["exitCode"] for pod in ended}
         assert set(codes.values()) == {0}, codes
         waits += _waits(mesh, pair_of_apps, selector, AT_ONCE)
-        mesh.kubectl.run("-n", pair_of_apps, "delete", "pod", "-l", selector, timeout_seconds=90)
+        mesh.kubectl.run("-n", pair_of_apps, "delete", "pod", "-l", selector, "--wait=false")
     assert len(waits) == starts
     print(f"{starts} starts, 0 refused; redirection to first answer: {_shown(waits)}")
 
@@ -87,7 +88,7 @@ def test_a_sidecar_whose_certificate_is_issued_already_is_ready_soon(
     seconds = []
     for pod in mesh.pods(namespace, "again"):
         os.kill(mesh.process(pod, names.SIDECAR, PID1), signal.SIGKILL)
-        eventually(lambda pod=pod: _reason_not_ready(pod), 10, "the end of the container")  # type: ignore[misc]
+        eventually(partial(_reason_not_ready, pod), 10, "the end of the container")
         ready = _wait_ready(pod)
         again = mesh.kubectl.get("pod", pod["metadata"]["name"], "-n", namespace)
         seconds.append(ready - _process_start(mesh.process(again, names.SIDECAR, PID1)))
@@ -106,7 +107,7 @@ def _classic(mesh: MeshUnderTest, namespace: str, batch: str, number: int) -> di
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": metadata,
-        "spec": job(mesh, python(HASTY))["template"]["spec"],
+        "spec": job(mesh, python(HASTY_AND_LOUD))["template"]["spec"],
     }
 
 

@@ -1,6 +1,5 @@
 """Rolling restarts under load: no request fails, no stream breaks (contract 6.rollouts, 6.drain)."""
 
-import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -17,8 +16,6 @@ BACK, FRONT = "back", "front"
 TCP_PORT, GRPC_PORT = 9000, 9090
 REPLICAS = 2
 ROLLOUT_SECONDS = 300.0
-# All new pods beside all old ones, which then end at once: the shortest rollout, and the hardest for callers.
-AT_ONCE = json.dumps({"spec": {"strategy": {"rollingUpdate": {"maxSurge": REPLICAS, "maxUnavailable": 0}}}})
 # 200 requests a second reach the back: most from the caller itself, the others through the front, which calls it for each.
 DIRECT_RATE, THROUGH_RATE = 150.0, 50.0
 # It counts what is lost, not how fast it was: a machine that does other things may take its time.
@@ -64,7 +61,6 @@ def test_rolling_restarts_cost_nothing(pair: Pair, run: Run) -> None:
     mesh, namespace = pair.mesh, pair.namespace
     front = app(FRONT, mesh.image, REPLICAS)
     mesh.deploy(namespace, back(pair), replace(front, arguments=("--call", f"/through=http://{BACK}.{namespace}/")))
-    surge(pair, BACK, FRONT)
     before = pair.caller.processes()
     with ExitStack() as stack:
         direct, through = (
@@ -102,7 +98,6 @@ def test_rolling_restarts_of_servers_that_stop_at_once(pair: Pair, run: Run) -> 
     """They close their ports in the moment of SIGTERM, before anybody can have heard of it: idempotent requests go elsewhere."""
     mesh, namespace = pair.mesh, pair.namespace
     mesh.deploy(namespace, back(pair, "--at-once"))
-    surge(pair, BACK)
     url = f"http://{BACK}.{namespace}/?delay_ms=20"
     with Load(mesh, namespace, CALLER, url, run.seconds, DIRECT_RATE + THROUGH_RATE, *PATIENCE) as load:
         for _ in range(run.rollouts):
@@ -117,12 +112,6 @@ def test_rolling_restarts_of_servers_that_stop_at_once(pair: Pair, run: Run) -> 
     assert len(report["servers"]) >= REPLICAS * (1 + run.rollouts)
     for kind in ("deployment", "service"):
         mesh.kubectl.run("-n", namespace, "delete", kind, BACK, "--wait=false")
-
-
-def surge(pair: Pair, *apps: str) -> None:
-    """Have rollouts begin with all new pods."""
-    for name in apps:
-        pair.mesh.kubectl.run("-n", pair.namespace, "patch", "deployment", name, "-p", AT_ONCE)
 
 
 def roll_out(pair: Pair, name: str) -> None:
