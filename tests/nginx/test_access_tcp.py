@@ -56,18 +56,6 @@ def test_targets_judge_connections(pair: Pair, mode: str) -> None:
 
 
 @pytest.mark.spec("7.access")
-def test_open_connections_stay_and_new_ones_are_judged(pair: Pair) -> None:
-    """When a target goes."""
-    set_up(pair)
-    pair.server.apply(guarded().target("shop/all", [CLIENT_ID]))
-    with serving(pair.server.pod) as server, call(pair) as connection:
-        assert exchange(connection, b"before") == b"before"
-        pair.server.apply(guarded())
-        assert exchange(connection, b"after") == b"after"
-        assert not is_let_in(pair, server)
-
-
-@pytest.mark.spec("7.access")
 @pytest.mark.parametrize("mode", ["permissive", "off"])
 @pytest.mark.parametrize("declared", [True, False])
 def test_plaintext_and_foreign_tls_are_refused(pair: Pair, plain_pod: Pod, mode: str, declared: bool) -> None:

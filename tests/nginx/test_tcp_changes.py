@@ -50,9 +50,9 @@ def test_removed_endpoint(pair: Pair) -> None:
 
 @pytest.mark.spec("6.tcp-changes")
 def test_mode_changes_act_on_new_connections(pair: Pair, plain_pod: Pod) -> None:
-    """What permissive let in stays when the mode becomes strict, and nothing more comes in."""
+    """Plaintext comes in no more when the mode becomes strict; a peer's mutual TLS goes on."""
     set_up(pair, "permissive")
-    with serving(pair.server.pod) as server, plain_pod.connect(pair.server.pod.address, TCP_PORT) as old:
+    with serving(pair.server.pod) as server, call(pair) as old:
         assert exchange(old) == b"ping"
         pair.server.apply(server_document("strict"))
         with plain_pod.connect(pair.server.pod.address, TCP_PORT) as new:

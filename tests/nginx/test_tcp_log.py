@@ -12,6 +12,7 @@ from tests.nginx.streams import (
     SERVICE_PORT,
     TCP_PORT,
     call,
+    call_is_reset,
     client_document,
     exchange,
     read_all,
@@ -72,12 +73,29 @@ def test_refused_connections_are_logged_with_the_reason(pair: Pair, plain_pod: P
         connection.sendall(b"plaintext")
         wait_for_refusal(pair, "incoming", "plaintext")
         read_all(connection)
+    assert '"TCP" 403 0 ' in line(pair.server)
     assert 'direction=incoming peer="-"' in line(pair.server)
     assert 'refused="plaintext"' in line(pair.server)
     pair.server.apply(server_document().enforce_access().target("shop/http-only", [CLIENT_ID], rules=[]))
-    with serving(pair.server.pod), call(pair) as connection:
-        connection.sendall(b"ping")
-        assert read_all(connection) == b""
+    with serving(pair.server.pod):
+        assert call_is_reset(pair)
     wait_until(lambda: len(pair.server.log_lines()) == 2, "a second line")
     assert f'peer="{CLIENT_ID}"' in pair.server.log_lines()[1]
+    assert '"TCP" 403 0 ' in pair.server.log_lines()[1]
     assert 'refused="access_no_rule:shop/http-only"' in pair.server.log_lines()[1]
+
+
+@pytest.mark.spec("6.log", "7.reasons")
+def test_what_cannot_be_served_now_is_logged_as_unavailable(pair: Pair) -> None:
+    """As http has it: 503, not 403, in both formats."""
+    set_up(pair)
+    for log_format in ("default", "json"):
+        pair.client.apply(client_document(pair, to=[], log_format=log_format))
+        with call(pair) as connection:
+            assert read_all(connection) == b""
+    wait_until(lambda: len(pair.client.log_lines()) == 2, "two lines")
+    default, json_line = pair.client.log_lines()
+    assert '"TCP" 503 0 ' in default
+    assert 'refused="no_endpoint"' in default
+    fields: dict[str, Any] = json.loads(json_line)
+    assert (fields["status"], fields["refused"]) == (503, "no_endpoint")

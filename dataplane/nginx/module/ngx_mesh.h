@@ -118,6 +118,7 @@ typedef struct {
     ngx_atomic_t             *gauge;         /* open connections, of ours */
 
     void                    (*changed)(void);  /* table or bundle */
+    void                    (*review)(void);   /* what is open, by it */
     void                    (*count)(void);    /* what is still going on */
 } ngx_mesh_worker_t;
 

@@ -201,6 +201,10 @@ ngx_mesh_take_state(ngx_pool_t *pool, ngx_str_t *content, ngx_str_t *error)
     ngx_mesh_log_level(t->error_log_level);
     ngx_mesh_changed();
 
+    if (ngx_mesh.review) {
+        ngx_mesh.review();
+    }
+
     if (old) {
         ngx_mesh_table_release(old);
     }

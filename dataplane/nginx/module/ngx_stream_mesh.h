@@ -33,6 +33,7 @@ typedef struct {
     ngx_mesh_addr_t           dst;           /* original destination */
     ngx_mesh_verdict_t        verdict;
     ngx_str_t                 refused;       /* id of the reason */
+    ngx_uint_t                status;        /* that http would answer */
     ngx_event_t               silence;       /* ends the look at the bytes */
 
     ngx_mesh_table_t         *table;         /* held until connected */
@@ -70,6 +71,7 @@ typedef struct {
 
 
 extern ngx_module_t  ngx_stream_mesh_module;
+extern ngx_queue_t   ngx_stream_mesh_connected;   /* of this worker */
 
 
 /* ngx_stream_mesh_module.c */
@@ -101,6 +103,10 @@ void ngx_stream_mesh_relay_client(ngx_stream_mesh_ctx_t *ctx);
 void ngx_stream_mesh_relay_upstream(ngx_stream_mesh_ctx_t *ctx,
     ngx_connection_t *pc);
 void ngx_stream_mesh_abort(ngx_connection_t *c);
+
+/* ngx_stream_mesh_review.c */
+void ngx_stream_mesh_review(ngx_stream_mesh_ctx_t *ctx);
+void ngx_stream_mesh_review_all(void);
 
 /* ngx_stream_mesh_tls.c */
 ngx_int_t ngx_stream_mesh_tls_servers(ngx_conf_t *cf);

@@ -197,6 +197,13 @@ ngx_stream_mesh_notify_peer(ngx_peer_connection_t *pc, void *data,
     ctx->endpoint = NULL;
     ctx->upstream = NULL;
 
+    if (ctx->table != ngx_mesh.table) {
+
+        /* it was judged by what has changed since */
+
+        ngx_stream_mesh_review(ctx);
+    }
+
     ngx_mesh_table_release(ctx->table);
     ctx->table = NULL;
 }

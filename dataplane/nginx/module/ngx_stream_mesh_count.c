@@ -16,7 +16,7 @@ static void ngx_stream_mesh_count_handler(ngx_event_t *ev);
 static void ngx_stream_mesh_count_all(void);
 
 
-static ngx_queue_t  ngx_stream_mesh_connected;
+ngx_queue_t         ngx_stream_mesh_connected;
 static ngx_event_t  ngx_stream_mesh_timer;
 
 
@@ -94,6 +94,9 @@ ngx_stream_mesh_count_all(void)
 static void
 ngx_stream_mesh_count_handler(ngx_event_t *ev)
 {
+    /* a worker without new connections learns here what others were told */
+
+    ngx_mesh_refresh(ev->log);
     ngx_stream_mesh_count_all();
 
     if (!ngx_queue_empty(&ngx_stream_mesh_connected)) {

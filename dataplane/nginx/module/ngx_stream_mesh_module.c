@@ -138,6 +138,27 @@ ngx_stream_mesh_ctx(ngx_stream_session_t *s)
 }
 
 
+/* as http answers for the same reason (docs/reference/metrics.md) */
+
+static ngx_uint_t
+ngx_stream_mesh_refusal_status(const char *reason)
+{
+    ngx_uint_t  i;
+
+    static const char  *unavailable[] = {
+        "no_configuration", "no_endpoint", "circuit_open", "no_svid"
+    };
+
+    for (i = 0; i < sizeof(unavailable) / sizeof(unavailable[0]); i++) {
+        if (ngx_strcmp(reason, unavailable[i]) == 0) {
+            return NGX_STREAM_SERVICE_UNAVAILABLE;
+        }
+    }
+
+    return NGX_STREAM_FORBIDDEN;
+}
+
+
 /* "policy" is to blame, or NULL */
 
 void
@@ -160,6 +181,8 @@ ngx_stream_mesh_refuse_by(ngx_stream_mesh_ctx_t *ctx, const char *reason,
                                         policy ? ":" : "", name)
                            - p;
     }
+
+    ctx->status = ngx_stream_mesh_refusal_status(reason);
 
     ngx_mesh_count_refusal_by(ctx->direction, reason, policy);
 
@@ -326,6 +349,7 @@ static ngx_int_t
 ngx_stream_mesh_init_process(ngx_cycle_t *cycle)
 {
     ngx_stream_mesh_count_init();
+    ngx_mesh.review = ngx_stream_mesh_review_all;
 
     return NGX_OK;
 }

@@ -9,6 +9,7 @@
  *     $mesh_peer_identity the other side's SPIFFE ID, proven
  *     $mesh_upstream      <namespace>/<service>:<port>, as it is counted
  *     $mesh_refused       id of the reason why it is refused
+ *     $mesh_status        as $status, but for those that are refused
  *     $mesh_log_default, $mesh_log_json   1: the access log's format
  *     $mesh_certificate   never has a value: "ssl_certificate" must name
  *                         something, the module gives certificates itself
@@ -31,6 +32,8 @@ static ngx_int_t ngx_stream_mesh_target_variable(ngx_stream_session_t *s,
 static ngx_int_t ngx_stream_mesh_dst_variable(ngx_stream_session_t *s,
     ngx_stream_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_stream_mesh_variable(ngx_stream_session_t *s,
+    ngx_stream_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_stream_mesh_status_variable(ngx_stream_session_t *s,
     ngx_stream_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_stream_mesh_log_variable(ngx_stream_session_t *s,
     ngx_stream_variable_value_t *v, uintptr_t data);
@@ -57,6 +60,9 @@ static ngx_stream_variable_t  ngx_stream_mesh_variables[] = {
 
     { ngx_string("mesh_refused"), NULL, ngx_stream_mesh_variable,
       NGX_STREAM_MESH_V_REFUSED, NGX_STREAM_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("mesh_status"), NULL, ngx_stream_mesh_status_variable,
+      0, NGX_STREAM_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("mesh_log_default"), NULL, ngx_stream_mesh_log_variable,
       0, NGX_STREAM_VAR_NOCACHEABLE, 0 },
@@ -206,6 +212,30 @@ ngx_stream_mesh_identity(ngx_stream_mesh_ctx_t *ctx, ngx_str_t *identity)
     if (tls) {
         *identity = tls->identity;
     }
+}
+
+
+/* what refuses ends the session as one that went well, or broke */
+
+static ngx_int_t
+ngx_stream_mesh_status_variable(ngx_stream_session_t *s,
+    ngx_stream_variable_value_t *v, uintptr_t data)
+{
+    u_char                 *p;
+    ngx_stream_mesh_ctx_t  *ctx;
+
+    ctx = ngx_stream_mesh_ctx(s);
+
+    p = ngx_pnalloc(s->connection->pool, NGX_INT_T_LEN);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    return ngx_stream_mesh_value(v, p,
+                                 ngx_sprintf(p, "%03ui",
+                                             (ctx && ctx->status) ? ctx->status
+                                                                  : s->status)
+                                 - p);
 }
 
 
