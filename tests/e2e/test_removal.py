@@ -4,6 +4,7 @@ Runs after every other case: it takes the mesh away. The cases follow one anothe
 """
 
 import json
+import secrets
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -22,7 +23,6 @@ from tests.e2e.program import TIMEOUT_SECONDS, Program
 from tests.e2e.removal_watch import Watch
 
 SELECTOR = f"{names.LABEL_PART_OF}={names.PART_OF}"
-SHOP = "e2e-removal"
 STRICT = {names.ANNOTATION_MTLS_MODE: "strict"}
 RATE = 100.0
 DESTROY = ("destroy", "--yes", "--skip-preview")
@@ -33,9 +33,10 @@ def shop(mesh: MeshUnderTest) -> Iterator[str]:
     """Two strict applications that call each other, from before the removal to after the next installation."""
     web = App("web", mesh.image, (8080,), {"web": (80, 8080)}, replicas=2, annotations=STRICT)
     caller = App("caller", mesh.image, (8080,), {"caller": (80, 8080)}, annotations=STRICT)
-    mesh.create(SHOP, web, caller)
-    yield SHOP
-    mesh.kubectl.run("delete", "namespace", SHOP, "--ignore-not-found", "--wait=false")
+    name = f"e2e-removal-{secrets.token_hex(3)}"
+    mesh.create(name, web, caller)
+    yield name
+    mesh.kubectl.run("delete", "namespace", name, "--ignore-not-found", "--wait=false")
 
 
 @pytest.mark.spec("10.removal")
