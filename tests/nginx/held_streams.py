@@ -6,12 +6,16 @@ import queue
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 
+import grpc
+
 from tests.nginx import grpc_application, streams
 from tests.nginx.agent_mesh import Mesh
 
 TCP_PORT, TCP_SERVICE_PORT = 9000, 5432
 GRPC_PORT, GRPC_SERVICE_PORT = 9001, 82
 WEBSOCKET_SERVICE_PORT = 81
+# The applications' own ends close what says nothing for 20 s.
+PAUSE_SECONDS = 2.0
 
 Echo = Callable[[bytes], bool]
 """Sends a message on a stream, and says whether it came back."""
@@ -83,4 +87,33 @@ async def open_streams(mesh: Mesh) -> AsyncIterator[dict[str, Echo]]:
 
 async def dropped(opened: dict[str, Echo], message: bytes) -> list[str]:
     """Which streams do not echo *message*."""
-    return [name for name, echo in opened.items() if not await asyncio.to_thread(echo, message)]
+
+    def is_alive(echo: Echo) -> bool:
+        try:
+            return echo(message)
+        except (OSError, grpc.RpcError):
+            return False
+
+    return [name for name, echo in opened.items() if not await asyncio.to_thread(is_alive, echo)]
+
+
+@contextlib.asynccontextmanager
+async def talking(opened: dict[str, Echo], lost: list[str]) -> AsyncIterator[None]:
+    """Each stream says something now and then for the length of the block; *lost* gets the names of those that have no echo."""
+
+    ending = asyncio.Event()
+
+    async def talk() -> None:
+        number = 0
+        while not ending.is_set():
+            number += 1
+            lost.extend(await dropped(opened, b"%d" % number))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(ending.wait(), PAUSE_SECONDS)
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(talk())
+        try:
+            yield
+        finally:
+            ending.set()

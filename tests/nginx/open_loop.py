@@ -54,8 +54,8 @@ class OpenLoop:
 
     def begin(self) -> None:
         """Wait until every connection has had its first answer."""
-        wait_until(lambda: self._lines() > 2 * self.connections, "requests", 60)
-        assert self._process.poll() is None
+        wait_until(lambda: self._lines() > 2 * self.connections or self._process.poll() is not None, "requests", 60)
+        assert self._process.poll() is None, self._log.with_suffix(".log").read_text()[-2000:]
 
     def _lines(self) -> int:
         return self._log.read_bytes().count(b"\n") if self._log.exists() else 0

@@ -22,7 +22,7 @@ from tests.nginx import application, changes, fast_application, open_loop
 from tests.nginx.agent_mesh import Mesh, Sidecar
 from tests.nginx.foremost import foremost
 from tests.nginx.held import Held
-from tests.nginx.held_streams import dropped, open_streams
+from tests.nginx.held_streams import open_streams, talking
 from tests.nginx.many_services import with_services
 from tests.nginx.network import Network, Pod
 from tests.nginx.open_loop import OpenLoop
@@ -152,21 +152,23 @@ async def test_requests_take_no_longer_while_everything_changes(
         life = Life(mesh, controller, services, bundle_at=endpoints // 2)
         await life.give(mesh.client, mesh.server)
         early = Held.by(mesh)
-        async with open_streams(mesh) as opened:
-            with open_loop.running(fortio, mesh.client.pod, f"{mesh.service}:80", RATE, tmp_path) as load:
-                with foremost(mesh.client.pod, mesh.server.pod):
-                    before = [counters(sidecar) for sidecar in (mesh.client, mesh.server)]
-                    for is_quiet in turns(pairs):
-                        await until(time.time() + MARGIN_SECONDS)
-                        start = time.time()
-                        if not is_quiet:
-                            await life.go_on(start + seconds, endpoints // pairs)
-                        await until(start + seconds)
-                        windows.append(Window(is_quiet, start, time.time()))
-                        lost += await dropped(opened, b"%d" % len(windows))
-                        after = [counters(sidecar) for sidecar in (mesh.client, mesh.server)]
-                        lost += [name for pair in zip(before, after, strict=True) for name in fell(*pair)]
-                        before = after
+        place = f"{mesh.service}:80"
+        async with open_streams(mesh) as opened, talking(opened, lost):
+            with (
+                open_loop.running(fortio, mesh.client.pod, place, RATE, tmp_path) as load,
+                foremost(mesh.client.pod, mesh.server.pod),
+            ):
+                before = [counters(sidecar) for sidecar in (mesh.client, mesh.server)]
+                for is_quiet in turns(pairs):
+                    await until(time.time() + MARGIN_SECONDS)
+                    start = time.time()
+                    if not is_quiet:
+                        await life.go_on(start + seconds, endpoints // pairs)
+                    await until(start + seconds)
+                    windows.append(Window(is_quiet, start, time.time()))
+                    after = [counters(sidecar) for sidecar in (mesh.client, mesh.server)]
+                    lost += [name for pair in zip(before, after, strict=True) for name in fell(*pair)]
+                    before = after
             late = Held.by(mesh)
     told(f"{life.number} changes of endpoints, {life.settings} of settings, {services} more Services", load)
     print(compare(load.requests, windows))
@@ -178,7 +180,7 @@ async def test_requests_take_no_longer_while_everything_changes(
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 @pytest.mark.spec("3.rotation")
-@pytest.mark.parametrize(("rotations", "warm", "a_second"), [(1600, 160, 2.5)])
+@pytest.mark.parametrize(("rotations", "warm", "a_second"), [(1600, 160, 5)])
 async def test_certificates_rotate_for_ever_under_load(
     loaded: Mesh, fortio: Path, tmp_path: Path, rotations: int, warm: int, a_second: float
 ) -> None:
