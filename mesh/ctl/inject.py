@@ -1,6 +1,7 @@
 """``meshctl inject``: put the sidecar into the workloads of a manifest (contract 5.manual)."""
 
 import sys
+import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -11,6 +12,8 @@ from mesh.api.errors import InvalidInputError
 from mesh.ctl.session import Session
 
 MAX_BYTES = 64 * 1024 * 1024
+WHOLE_SECONDS = 120.0
+_CHUNK_BYTES = 1 << 16
 
 
 @click.command("inject")
@@ -50,9 +53,10 @@ def command(
         manifest = parse_manifest(read_source(source, session.timeout_seconds), source)
         chosen = {name: ports for name, ports in annotations.items() if ports}
         outcome = inject_manifest(manifest, settings, for_namespace, chosen)
+        output = manifest.render()
     except InvalidInputError as error:
         raise click.ClickException(str(error)) from error
-    sys.stdout.buffer.write(manifest.render().encode())
+    sys.stdout.buffer.write(output.encode())
     sys.stdout.buffer.flush()
     for label in outcome.injected:
         click.echo(f"injected {label}", err=True)
@@ -77,7 +81,7 @@ def read_source(source: str, timeout_seconds: float) -> str:
     if source == "-":
         return _decode(sys.stdin.buffer.read(), "standard input")
     if urlsplit(source).scheme in {"http", "https"}:
-        return _decode(_fetch(source, timeout_seconds), source)
+        return _decode(fetch(source, timeout_seconds), source)
     return _read_file(Path(source))
 
 
@@ -97,15 +101,29 @@ def _decode(content: bytes, place: str) -> str:
         raise click.ClickException(f"{place}: {error}") from error
 
 
-def _fetch(url: str, timeout_seconds: float) -> bytes:
-    from http.client import HTTPException
-    from urllib.request import urlopen
+def fetch(url: str, timeout_seconds: float, whole_seconds: float = WHOLE_SECONDS) -> bytes:
+    """Read *url*, each step within *timeout_seconds* and all within *whole_seconds*. Raises ClickException.
 
+    What ends before its time is refused: half a manifest is a manifest, too.
+    """
+    from http.client import HTTPException
+    from urllib.request import build_opener
+
+    from mesh.ctl.redirects import SameSafety
+
+    content = bytearray()
+    end = time.monotonic() + whole_seconds
     try:
-        with urlopen(url, timeout=timeout_seconds) as answer:  # noqa: S310 - the scheme is http or https here
-            content: bytes = answer.read(MAX_BYTES + 1)
+        with build_opener(SameSafety).open(url, timeout=timeout_seconds) as answer:
+            while chunk := answer.read1(_CHUNK_BYTES):
+                content += chunk
+                if len(content) > MAX_BYTES:
+                    raise click.ClickException(f"{url}: longer than {MAX_BYTES} bytes")
+                if time.monotonic() > end:
+                    raise click.ClickException(f"{url}: not whole within {whole_seconds:g} s")
+            missing = int(answer.headers.get("Content-Length") or 0) - len(content)
+            if missing > 0:
+                raise click.ClickException(f"{url}: ended {missing} bytes before its end")
     except (OSError, ValueError, HTTPException) as error:
         raise click.ClickException(f"{url}: {error}") from error
-    if len(content) > MAX_BYTES:
-        raise click.ClickException(f"{url}: longer than {MAX_BYTES} bytes")
-    return content
+    return bytes(content)

@@ -1,5 +1,6 @@
 """`meshctl inject` as it is called: files, standard input, URLs, and what it does when a document is wrong (contract 5.manual)."""
 
+import contextlib
 import datetime as dt
 import http.server
 import ipaddress
@@ -9,13 +10,16 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import click
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+
+from mesh.ctl import inject
 
 ROOT = Path(__file__).resolve().parents[3]
 MANIFEST = ROOT / "tests" / "unit" / "ctl" / "manifests" / "shop.yaml"
@@ -42,6 +46,64 @@ def meshctl(
     return subprocess.run(command, input=given, capture_output=True, timeout=60, check=False, env=environment)
 
 
+def half(handler: http.server.BaseHTTPRequestHandler) -> None:
+    """Promise the whole manifest and end after its first document."""
+    first, _, _ = MANIFEST.read_bytes().partition(b"\n---\n")
+    handler.send_response(200)
+    handler.send_header("Content-Length", str(MANIFEST.stat().st_size))
+    handler.end_headers()
+    handler.wfile.write(first)
+
+
+def half_in_chunks(handler: http.server.BaseHTTPRequestHandler) -> None:
+    """The same, without a length to compare with: the last chunk is missing."""
+    first, _, _ = MANIFEST.read_bytes().partition(b"\n---\n")
+    handler.protocol_version = "HTTP/1.1"
+    handler.send_response(200)
+    handler.send_header("Transfer-Encoding", "chunked")
+    handler.send_header("Connection", "close")
+    handler.end_headers()
+    handler.wfile.write(b"%x\r\n%s\r\n" % (len(first), first))
+
+
+def redirect(location: str) -> Callable[[http.server.BaseHTTPRequestHandler], None]:
+    """Answer that the manifest is elsewhere."""
+
+    def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
+        handler.send_response(302)
+        handler.send_header("Location", location)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    return answer
+
+
+def never(handler: http.server.BaseHTTPRequestHandler) -> None:
+    """Take the request and say nothing until the caller has gone."""
+    handler.rfile.read(1)
+
+
+def drip(handler: http.server.BaseHTTPRequestHandler) -> None:
+    """A byte at a time, for ever."""
+    handler.send_response(200)
+    handler.end_headers()
+    with contextlib.suppress(OSError):
+        while True:
+            handler.wfile.write(b"#")
+
+
+ODD: dict[str, Callable[[http.server.BaseHTTPRequestHandler], None]] = {
+    "/half": half,
+    "/half-in-chunks": half_in_chunks,
+    "/elsewhere": redirect("/shop.yaml"),
+    "/circle": redirect("/circle"),
+    "/ftp": redirect("ftp://127.0.0.1/shop.yaml"),
+    "/file": redirect("file:///etc/hostname"),
+    "/never": never,
+    "/drip": drip,
+}
+
+
 class Server:
     """Serves the files of one directory; ``scheme`` is https with a certificate that ``roots`` verifies."""
 
@@ -49,6 +111,14 @@ class Server:
         class Handler(http.server.SimpleHTTPRequestHandler):
             def __init__(self, *arguments: object) -> None:
                 super().__init__(*arguments, directory=str(directory))  # type: ignore[arg-type]
+
+            def do_GET(self) -> None:
+                """Files, and under /ODD what servers do at their worst."""
+                behaviour = ODD.get(self.path.partition("?")[0])
+                if behaviour is None:
+                    super().do_GET()
+                else:
+                    behaviour(self)
 
             def log_message(self, *_: object) -> None: ...
 
@@ -113,8 +183,9 @@ def test_the_same_manifest_gives_the_same_bytes_from_everywhere(configuration: P
         meshctl(configuration, given=MANIFEST.read_bytes()),
         meshctl(configuration, "-f", "-", given=MANIFEST.read_bytes()),
         meshctl(configuration, "-f", server.url("shop.yaml"), variables=server.variables),
+        meshctl(configuration, "-f", server.url("elsewhere"), variables=server.variables),
     ]
-    assert [result.returncode for result in results] == [0] * 4, results
+    assert [result.returncode for result in results] == [0] * 5, results
     [output] = {result.stdout for result in results}
     assert output.count(b"name: nginx-mesh-sidecar\n") == 2
     again = meshctl(configuration, given=output)
@@ -123,12 +194,48 @@ def test_the_same_manifest_gives_the_same_bytes_from_everywhere(configuration: P
 
 @pytest.mark.spec("5.manual")
 def test_an_address_that_gives_nothing_is_named(configuration: Path, server: Server) -> None:
-    """Not found, and text of another encoding: the address, the reason, no output."""
-    for name, reason in (("none.yaml", b"404"), ("latin.yaml", b"utf-8")):
+    """Not found, text of another encoding, one that ends too early, one that leads elsewhere: address, reason, no output."""
+    for name, reason in (
+        ("none.yaml", b"404"),
+        ("latin.yaml", b"utf-8"),
+        ("half", b"bytes before its end"),
+        ("half-in-chunks", b"IncompleteRead"),
+        ("circle", b"infinite loop"),
+        ("ftp", b"to ftp is not followed"),
+        ("file", b"not allowed"),
+    ):
         result = meshctl(configuration, "-f", server.url(name), variables=server.variables)
         assert (result.returncode, result.stdout) == (1, b"")
         assert server.url(name).encode() in result.stderr
-        assert reason in result.stderr
+        assert reason in result.stderr, result.stderr
+        assert b"Traceback" not in result.stderr
+
+
+@pytest.mark.spec("5.manual")
+@pytest.mark.parametrize("server", ["http"], indirect=True)
+def test_a_server_that_comes_to_no_end_is_left(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that says nothing, one that says little for ever, one that says too much."""
+    with pytest.raises(click.ClickException, match="timed out"):
+        inject.fetch(server.url("never"), 0.2)
+    with pytest.raises(click.ClickException, match=r"not whole within 0\.2 s"):
+        inject.fetch(server.url("drip"), 30, 0.2)
+    monkeypatch.setattr(inject, "MAX_BYTES", 100)
+    with pytest.raises(click.ClickException, match="longer than 100 bytes"):
+        inject.fetch(server.url("drip"), 30)
+
+
+@pytest.mark.spec("5.manual")
+def test_the_way_never_leads_from_a_verified_server_to_another(
+    tmp_path: Path, configuration: Path, server: Server
+) -> None:
+    """A redirection from https to http is not followed; from http to http it is."""
+    if server.scheme == "https":
+        plain = Server(tmp_path / "served", None)
+        ODD["/downgrade"] = redirect(plain.url("shop.yaml"))
+        plain.server.server_close()
+        result = meshctl(configuration, "-f", server.url("downgrade"), variables=server.variables)
+        assert (result.returncode, result.stdout) == (1, b"")
+        assert b"from https to http is not followed" in result.stderr, result.stderr
 
 
 @pytest.mark.spec("5.manual")
