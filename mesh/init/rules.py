@@ -5,8 +5,8 @@ from the socket. Everything is in chains of our own: written twice is written on
 
 - what the sidecar itself sends (uid 2102), also what it hands to the application;
 - what stays inside the pod: the loopback device, which also carries calls to the pod's own addresses;
-- DNS over TCP, metrics (a Prometheus may have a sidecar itself), the ports named by the pod's annotations, and incoming
-  probes.
+- DNS over TCP both ways (who asks does so past its sidecar, so a server of DNS must be asked past its own), metrics (a
+  Prometheus may have a sidecar itself), the ports named by the pod's annotations, and incoming probes.
 
 A packet out of the window is INVALID to connection tracking: it would reach the pod without its translation, at a port
 where no such connection is, and be answered by a reset. So it is dropped (kubernetes #74839).
@@ -72,7 +72,7 @@ def _outgoing(redirection: Redirection) -> list[str]:
 
 def _incoming(redirection: Redirection) -> list[str]:
     return [
-        *_left_alone(CHAIN_INCOMING, (*SIDECAR_PORTS, *redirection.ignored_incoming_ports)),
+        *_left_alone(CHAIN_INCOMING, (names.PORT_DNS, *SIDECAR_PORTS, *redirection.ignored_incoming_ports)),
         f"-A {CHAIN_INCOMING} -p tcp -j REDIRECT --to-ports {names.PORT_INCOMING}",
     ]
 

@@ -14,7 +14,7 @@ import pytest
 from mesh.init import iptables, rules
 from tests.contract.pod_network import PEER, PEER6, POD, POD6, ROOT, PodNetwork
 
-POD_PORTS = (8080, 8887, 8895, 8896, 8900, 8901, 22)
+POD_PORTS = (53, 8080, 8887, 8895, 8896, 8900, 8901, 22)
 PEER_PORTS = (80, 53, 5432, 8080, 8887)
 _OWN = ("--ignore-incoming-ports=22", "--ignore-outgoing-ports=5432")
 
@@ -39,10 +39,10 @@ def test_incoming_goes_to_the_sidecar(net: PodNetwork, address: str) -> None:
 
 
 @pytest.mark.spec("5.redirect")
-@pytest.mark.parametrize("port", [8887, 8895, 8896, 22])
+@pytest.mark.parametrize("port", [53, 8887, 8895, 8896, 22])
 @pytest.mark.parametrize("address", [POD, POD6])
 def test_incoming_that_is_left_alone(net: PodNetwork, address: str, port: int) -> None:
-    """Metrics, probes and the ignored port are reached directly."""
+    """DNS, metrics, probes and the ignored port are reached directly."""
     assert net.call(net.peer, address, port) == (port, (address, port))
 
 
@@ -162,7 +162,7 @@ def test_the_legacy_variant_does_the_same() -> None:
             assert net.call(net.pod, peer, 5432) == (5432, (peer, 5432))
         net.redirect("legacy", chosen)
         assert net.saved("legacy") == before
-        assert len(before) == 2 * 15
+        assert len(before) == 2 * 16
 
 
 @pytest.mark.spec("5.redirect")
@@ -188,6 +188,60 @@ def test_a_pod_without_ipv6() -> None:
         result = net.init()
         assert (result.returncode, result.stdout) == (0, "IPv4: redirected by iptables (nft)\n"), result.stderr
         assert net.call(net.peer, POD, 8080) == (8901, (POD, 8080))
+
+
+@pytest.mark.spec("5.redirect")
+def test_a_kernel_without_ipv6() -> None:
+    """Not even the table of its addresses is there: IPv6 is not asked for."""
+    with PodNetwork("none", ipv6=False) as net:
+        net.listen(net.pod, 8080, 8901)
+        program = "import sys; from mesh.init import main; from pathlib import Path; main.INTERFACES = Path('/none'); sys.exit(main.main([]))"
+        command = ["ip", "netns", "exec", net.pod, sys.executable, "-c", program]
+        result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+        assert (result.returncode, result.stdout) == (0, "IPv4: redirected by iptables (nft)\n"), result.stderr
+        assert net.call(net.peer, POD, 8080) == (8901, (POD, 8080))
+
+
+OTHERS_PORTS = (15001, 15006)
+OTHERS_RULES = """\
+*nat
+:OTHER_IN - [0:0]
+:OTHER_OUT - [0:0]
+-A PREROUTING -p tcp -j OTHER_IN
+-A OUTPUT -p tcp -j OTHER_OUT
+-A OTHER_IN -p tcp -m tcp --dport 22 -j RETURN
+-A OTHER_IN -p tcp -j REDIRECT --to-ports 15006
+-A OTHER_OUT -m owner --uid-owner 1337 -j RETURN
+-A OTHER_OUT -d 127.0.0.1/32 -j RETURN
+-A OTHER_OUT -p tcp -j REDIRECT --to-ports 15001
+COMMIT
+"""
+
+
+@pytest.mark.spec("5.init-containers")
+@pytest.mark.parametrize("variant", ["nft", "legacy"])
+@pytest.mark.parametrize("ours_first", [True, False], ids=["ours first", "the other first"])
+def test_beside_an_init_container_that_redirects_too(variant: str, ours_first: bool) -> None:
+    """Of two that redirect everything, the first to have written has it all; what ours leaves alone is the other's; no rule is lost."""
+
+    with PodNetwork("other") as network:
+        network.listen(network.pod, 22, 53, 8900, 8901, *OTHERS_PORTS)
+        network.listen(network.peer, 53, 80)
+
+        def write_others(variant: str) -> None:
+            command = ["ip", "netns", "exec", network.pod, f"iptables-{variant}-restore", "--noflush"]
+            subprocess.run(command, input=OTHERS_RULES, check=True, text=True, timeout=60)
+
+        for write in (network.redirect, write_others) if ours_first else (write_others, network.redirect):
+            write(variant)
+        incoming, outgoing = (8901, 8900) if ours_first else (15006, 15001)
+        assert network.call(network.peer, POD, 8080) == (incoming, (POD, 8080))
+        assert network.call(network.pod, PEER, 80) == (outgoing, (PEER, 80))
+        assert network.call(network.pod, PEER, 53)[0] == 15001
+        before = network.saved(variant)
+        network.redirect(variant)
+        assert network.saved(variant) == before
+        assert len([line for line in before if "OTHER_" in line]) == 7
 
 
 def test_without_the_capability_the_reason_is_told(net: PodNetwork) -> None:

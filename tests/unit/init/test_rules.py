@@ -23,6 +23,7 @@ COMMIT
 -A MESH_OUTGOING -p tcp -m tcp --dport 8887 -j RETURN
 -A MESH_OUTGOING -p tcp -m tcp --dport 5432 -j RETURN
 -A MESH_OUTGOING -p tcp -j REDIRECT --to-ports 8900
+-A MESH_INCOMING -p tcp -m tcp --dport 53 -j RETURN
 -A MESH_INCOMING -p tcp -m tcp --dport 8887 -j RETURN
 -A MESH_INCOMING -p tcp -m tcp --dport 8895 -j RETURN
 -A MESH_INCOMING -p tcp -m tcp --dport 8896 -j RETURN
