@@ -19,6 +19,10 @@ _READY: Final = {"path": "/ready", "port": names.PORT_METRICS, "scheme": "HTTP"}
 _STARTUP_FAILURES: Final = 600
 # An ordinary sidecar ends with the application's containers; one that holds no socket for so long has ended.
 _QUIET_SECONDS: Final = 5
+# What Kubernetes gives a pod that names no grace; the agent's own limit for a drain fits it.
+KUBERNETES_GRACE_SECONDS: Final = 30
+# Of the pod's grace this much is left to NGINX for its end; what the agent takes has these limits.
+_LAST_SECONDS, _LEAST_DRAIN_SECONDS, _MOST_DRAIN_SECONDS = 5, 1, 86400
 _DOWNWARD: Final = {
     "MESH_POD_NAME": "metadata.name",
     "MESH_POD_NAMESPACE": "metadata.namespace",
@@ -78,9 +82,18 @@ def init_container(settings: InjectionSettings, annotations: PodAnnotations) -> 
 
 
 def sidecar_container(
-    settings: InjectionSettings, mode: MtlsMode, group: str, probes: Sequence[RedirectedProbe], *, native: bool
+    settings: InjectionSettings,
+    mode: MtlsMode,
+    group: str,
+    probes: Sequence[RedirectedProbe],
+    grace_seconds: int | None,
+    *,
+    native: bool,
 ) -> dict[str, Any]:
-    """The proxy. A native one is a restartable init container; the other one holds back the containers after it."""
+    """The proxy. A native one is a restartable init container; the other one holds back the containers after it.
+
+    *grace_seconds* is what the pod has to end, None where it does not say.
+    """
     container: dict[str, Any] = {
         "name": names.SIDECAR,
         "image": settings.sidecar_image,
@@ -111,6 +124,10 @@ def sidecar_container(
             {"name": TEMPORARY_VOLUME, "mountPath": "/tmp"},  # noqa: S108 - a volume of its own
         ],
     }
+    grace = KUBERNETES_GRACE_SECONDS if grace_seconds is None else grace_seconds
+    if grace != KUBERNETES_GRACE_SECONDS:
+        seconds = min(max(grace - _LAST_SECONDS, _LEAST_DRAIN_SECONDS), _MOST_DRAIN_SECONDS)
+        container["env"].append({"name": "MESH_DRAIN_SECONDS", "value": str(seconds)})
     if native:
         return container | {"restartPolicy": "Always"}
     container["env"].append({"name": "MESH_QUIET_SECONDS", "value": str(_QUIET_SECONDS)})

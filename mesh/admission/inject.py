@@ -18,6 +18,7 @@ from mesh.admission.shape import find_shape_problems
 from mesh.api import names
 from mesh.api.errors import InvalidInputError, Problem
 from mesh.model.annotations import PodAnnotations, effective_mode, parse_pod_annotations
+from mesh.model.unread import find_unread_annotations, find_unread_labels
 
 TRUE: Final = "true"
 _ENDING: Final = frozenset({"Job", "CronJob"})
@@ -44,10 +45,10 @@ def inject(
     *owner* is given for templates, whose metadata does not tell it. Raises InvalidInputError with every reason why the
     pod cannot be injected.
     """
-    if problems := tuple(find_shape_problems(pod)):
-        raise InvalidInputError(problems)
+    _refuse_misshapen(pod, settings)
     before = dict(pod)
-    labels = (pod.get("metadata") or {}).get("labels") or {}
+    metadata = pod.get("metadata") or {}
+    labels = metadata.get("labels") or {}
     if gateway.is_gateway(labels):
         if no_containers := tuple(refusal.find_missing_containers(pod.get("spec") or {})):
             raise InvalidInputError(no_containers)
@@ -58,8 +59,25 @@ def inject(
         return Injection(before, changed=False)
     annotations = _checked_annotations(pod, settings)
     after = copy.deepcopy(before)
-    warnings = _add_sidecar(after, namespace, settings, owner or pod_owner(pod.get("metadata") or {}), annotations)
-    return Injection(after, changed=True, warnings=warnings)
+    unread = *find_unread_annotations("Pod", metadata.get("annotations") or {}), *find_unread_labels(labels)
+    warnings = _add_sidecar(after, namespace, settings, owner or pod_owner(metadata), annotations)
+    return Injection(after, changed=True, warnings=(*unread, *warnings))
+
+
+def _refuse_misshapen(pod: Any, settings: InjectionSettings) -> None:
+    problems = list(find_shape_problems(pod))
+    if not problems:
+        return
+    # What has the type that it must have is judged all the same: whoever repairs a manifest sees every fault in one try.
+    metadata = pod.get("metadata") if isinstance(pod, Mapping) else None
+    given = metadata.get("annotations") if isinstance(metadata, Mapping) else None
+    if isinstance(given, Mapping):
+        texts = {key: text for key, text in given.items() if isinstance(text, str)}
+        problems.extend(_read_annotations(texts, settings)[1])
+    spec = pod.get("spec") if isinstance(pod, Mapping) else None
+    if spec and not any(find_shape_problems({"spec": spec})):
+        problems.extend(refusal.find_problems(spec))
+    raise InvalidInputError(problems)
 
 
 def _has_sidecar(pod: Mapping[str, Any]) -> bool:
@@ -85,17 +103,22 @@ def _refuse_foreign_sidecar(pod: Mapping[str, Any]) -> None:
 
 
 def _checked_annotations(pod: Mapping[str, Any], settings: InjectionSettings) -> PodAnnotations:
-    given = (pod.get("metadata") or {}).get("annotations") or {}
+    annotations, problems = _read_annotations((pod.get("metadata") or {}).get("annotations") or {}, settings)
+    problems.extend(refusal.find_problems(pod.get("spec") or {}))
+    if problems:
+        raise InvalidInputError(problems)
+    return annotations
+
+
+def _read_annotations(given: Mapping[str, str], settings: InjectionSettings) -> tuple[PodAnnotations, list[Problem]]:
     problems: list[Problem] = []
     annotations = PodAnnotations()
     try:
         annotations = parse_pod_annotations(given)
     except InvalidInputError as error:
         problems.extend(error.problems)
-    problems.extend(refusal.find_problems(pod.get("spec") or {}, annotations.mtls_mode, settings.mtls_mode))
-    if problems:
-        raise InvalidInputError(problems)
-    return annotations
+    problems.extend(refusal.find_weaker_mode(given, settings.mtls_mode))
+    return annotations, problems
 
 
 def _add_sidecar(
@@ -110,7 +133,8 @@ def _add_sidecar(
     native = settings.native_sidecar and annotations.native_sidecar is not False
     if not native and owner.kind in _ENDING:
         warnings = (*warnings, _NEVER_ENDS)
-    sidecar = containers.sidecar_container(settings, mode, group, probes, native=native)
+    grace = spec.get("terminationGracePeriodSeconds")
+    sidecar = containers.sidecar_container(settings, mode, group, probes, grace, native=native)
     init = containers.init_container(settings, annotations)
     others = spec.get("initContainers") or []
     # A native proxy runs before the application's own init containers, so they may use the network; an ordinary one
@@ -118,7 +142,8 @@ def _add_sidecar(
     spec["initContainers"] = [init, sidecar, *others] if native else [*others, init]
     if not native:
         spec["containers"] = [sidecar, *spec["containers"]]
-    spec["volumes"] = [*(spec.get("volumes") or []), *containers.sidecar_volumes()]
+    volumes = spec.get("volumes") or []
+    spec["volumes"] = [*volumes, *(volume for volume in containers.sidecar_volumes() if volume not in volumes)]
     return warnings
 
 
@@ -144,15 +169,9 @@ def _write_metadata(pod: dict[str, Any], settings: InjectionSettings, owner: Own
 
 def _take_probes(spec: dict[str, Any]) -> tuple[list[RedirectedProbe], tuple[str, ...]]:
     probes: list[RedirectedProbe] = []
-    problems: list[Problem] = []
     warnings: list[str] = []
     for container in refusal.containers_of(spec):
-        try:
-            probes.extend(redirect_probes(container))
-        except InvalidInputError as error:
-            problems.extend(error.problems)
+        probes.extend(redirect_probes(container))
         probes.extend(grpc_probes(container))
         warnings.extend(probe_warnings(container))
-    if problems:
-        raise InvalidInputError(problems)
     return probes, tuple(warnings)

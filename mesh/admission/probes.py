@@ -1,6 +1,6 @@
-"""HTTP probes of an injected pod: the kubelet has no SVID, so it asks the sidecar, which asks the application.
+"""HTTP probes and hooks of an injected pod: the kubelet has no SVID, so it asks the sidecar, which asks the application.
 
-Contract 5.probes. The probe keeps its timing and its headers; only port, path and scheme change. gRPC, TCP and exec
+Contract 5.probes. The probe or hook keeps its timing and its headers; only port, path and scheme change. gRPC, TCP and exec
 probes stay as they are. A TCP probe is answered by the sidecar's listener, whatever the application does, of which the
 injection warns; a gRPC probe passes, in strict by an exception for the standard's health check on its port.
 """
@@ -14,6 +14,8 @@ from mesh.api import names
 from mesh.api.errors import InvalidInputError, Problem, quote
 
 KINDS: Final = {"livenessProbe": "liveness", "readinessProbe": "readiness", "startupProbe": "startup"}
+# Hooks are requests of the kubelet's, too; one that a strict sidecar refused would count as done.
+HOOKS: Final = {"postStart": "poststart", "preStop": "prestop"}
 HTTPS: Final = "HTTPS"
 GRPC: Final = "GRPC"
 # What may stand in a request line and means nothing to NGINX's configuration; "%" because paths come encoded.
@@ -42,28 +44,40 @@ class RedirectedProbe:
 
 
 def redirect_probes(container: dict[str, Any]) -> Iterator[RedirectedProbe]:
-    """Point the HTTP probes of *container* (changed in place) at the sidecar; yield what each one asked for.
+    """Point the HTTP probes and hooks of *container* (changed in place) at the sidecar; yield what each one asked for.
 
-    A probe of another host than the pod is no business of the sidecar. Raises InvalidInputError for a port that the
-    container does not name.
+    One of another host than the pod is no business of the sidecar. Raises InvalidInputError for ports that the
+    container does not name, all of them at once.
     """
-    for field, kind in KINDS.items():
-        probe = container.get(field) or {}
-        action = probe.get("httpGet")
-        if not action or action.get("host"):
-            continue
+    problems: list[Problem] = []
+    if container.get("lifecycle"):
+        container["lifecycle"] = dict(container["lifecycle"])
+    for place, holder, field, kind in _http_actions(container):
+        action = holder[field]["httpGet"]
         location = f"{names.PROBE_REDIRECT_PATH}/{container['name']}/{kind}"
         scheme = str(action.get("scheme") or "HTTP").upper()
-        place = f"container {container['name']}, {field}.httpGet.port"
-        yield RedirectedProbe(
-            location,
-            scheme,
-            _port_number(place, action.get("port"), container.get("ports") or []),
-            _request_path(str(action.get("path") or "/")),
-            _host(action.get("httpHeaders") or []),
-        )
-        port = names.PORT_HTTPS_PROBES if scheme == HTTPS else names.PORT_HTTP_PROBES
-        container[field] = probe | {"httpGet": action | {"path": location, "port": port}}
+        try:
+            port = _port_number(f"{place}.httpGet.port", action.get("port"), container.get("ports") or [])
+        except InvalidInputError as error:
+            problems.extend(error.problems)
+            continue
+        path, host = _request_path(str(action.get("path") or "/")), _host(action.get("httpHeaders") or [])
+        yield RedirectedProbe(location, scheme, port, path, host)
+        listener = names.PORT_HTTPS_PROBES if scheme == HTTPS else names.PORT_HTTP_PROBES
+        holder[field] = holder[field] | {"httpGet": action | {"path": location, "port": listener}}
+    if problems:
+        raise InvalidInputError(problems)
+
+
+def _http_actions(container: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], str, str]]:
+    """The kubelet's HTTP requests to the pod: place in the manifest, holder and field of the action, word for its path."""
+    lifecycle = container.get("lifecycle") or {}
+    found = [(field, container, field, kind) for field, kind in KINDS.items()]
+    found += [(f"lifecycle.{field}", lifecycle, field, kind) for field, kind in HOOKS.items()]
+    for place, holder, field, kind in found:
+        action = (holder.get(field) or {}).get("httpGet")
+        if action and not action.get("host"):
+            yield f"container {container['name']}, {place}", holder, field, kind
 
 
 def grpc_probes(container: Mapping[str, Any]) -> Iterator[RedirectedProbe]:

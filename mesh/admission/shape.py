@@ -73,7 +73,7 @@ def _port(place: str, value: Any) -> Iterator[Problem]:
         yield Problem(f"{place}.containerPort", "nothing", "a port from 1 to 65535")
 
 
-_QUOTED: Final = _value("text", str, remedy="write it in quotes")
+_QUOTED: Final = _value("text", str, remedy="write it in quotes, without which YAML has numbers, and true, yes and on")
 _TEXT: Final = _value("text", str)
 _FLAG: Final = _value("true or false", bool)
 _NUMBER: Final = _value("a number", int)
@@ -83,6 +83,7 @@ _HTTP_GET: Final = _object(
     path=_TEXT, host=_TEXT, scheme=_TEXT, port=_value("a port's number or name", int, str), httpHeaders=_list(_HEADER)
 )
 _PROBE: Final = _object(httpGet=_HTTP_GET, grpc=_object(port=_NUMBER), tcpSocket=_object())
+_HOOK: Final = _object(httpGet=_HTTP_GET)
 _USER: Final = _object(runAsUser=_NUMBER)
 _CONTAINER: Final = _object(
     name=_TEXT,
@@ -94,6 +95,7 @@ _CONTAINER: Final = _object(
     livenessProbe=_PROBE,
     readinessProbe=_PROBE,
     startupProbe=_PROBE,
+    lifecycle=_object(postStart=_HOOK, preStop=_HOOK),
 )
 _POD: Final = _object(
     metadata=_object(labels=_texts, annotations=_texts, ownerReferences=_list(_object(kind=_TEXT, name=_TEXT))),
@@ -105,5 +107,9 @@ _POD: Final = _object(
         serviceAccountName=_TEXT,
         serviceAccount=_TEXT,
         hostNetwork=_FLAG,
+        terminationGracePeriodSeconds=_NUMBER,
+        dnsPolicy=_TEXT,
+        os=_object(name=_TEXT),
+        nodeSelector=_texts,
     ),
 )

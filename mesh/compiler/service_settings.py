@@ -8,6 +8,7 @@ from mesh.compiler.protocol import protocol_of
 from mesh.model.service_annotations import ServiceAnnotations, read_service_annotations
 from mesh.model.sidecar_config import Protocol
 from mesh.model.snapshot import Service
+from mesh.model.unread import find_unread_annotations
 
 REQUEST_PROTOCOLS = frozenset({Protocol.HTTP, Protocol.GRPC})
 # A gRPC call is streamed, and what is streamed is sent once: only a time-out acts on it.
@@ -29,6 +30,7 @@ def service_settings(service: Service) -> tuple[ServiceAnnotations, list[Finding
 
 
 def _without_effect(service: Service, settings: ServiceAnnotations) -> Iterator[str]:
+    yield from find_unread_annotations("Service", service.annotations)
     if service.is_headless:
         for name in (names.ANNOTATION_LB_METHOD, *_ACTS_ON):
             if name in service.annotations:

@@ -115,4 +115,43 @@ def test_a_value_that_is_no_text_is_refused_by_name(name: str, value: object) ->
     with pytest.raises(InvalidInputError) as refusal:
         inject(pod({name: value}), "shop", settings())
     [problem] = refusal.value.problems
-    assert (problem.place, problem.takes, problem.remedy) == (f"annotation {name}", "text", "write it in quotes")
+    assert (problem.place, problem.takes) == (f"annotation {name}", "text")
+    assert problem.remedy.startswith("write it in quotes")
+
+
+@pytest.mark.spec("5.unread")
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        ("config.nsm.nginx.com/mtls-mod", f"nobody reads it; did you mean {names.ANNOTATION_MTLS_MODE}?"),
+        ("Config.NSM.nginx.com/MTLS-Mode", f"nobody reads it; did you mean {names.ANNOTATION_MTLS_MODE}?"),
+        ("config.nsm.nginx.com/ignore-ports", "nobody reads it"),
+        ("injector.nsm.nginx.com/auto-inject", "is a label, and no annotation"),
+        ("config.nsm.nginx.com/lb-method", "is read on a Service, not on a Pod"),
+        ("config.nsm.nginx.com/egress-scope", "is read on a Namespace, not on a Pod"),
+    ],
+)
+def test_a_key_that_nobody_reads_is_warned_about(key: str, told: str) -> None:
+    """A slip of the pen changes nothing, and must not do so silently; keys of others are nobody's business."""
+    done = inject(pod({key: "off", "config.example.com/mtls-mode": "x"}), "shop", settings())
+    [warning] = done.warnings
+    assert warning.startswith(f"annotation {key}: {told}")
+    assert "MESH_MTLS_MODE', 'value': 'permissive'" in str(done.pod)
+
+
+@pytest.mark.spec("5.unread")
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        (names.LABEL_AUTO_INJECT, "Disabled", 'got "Disabled", takes enabled, disabled; it counts as absent'),
+        (names.LABEL_AUTO_INJECT, "true", 'got "true", takes enabled, disabled; it counts as absent'),
+        ("injector.nsm.nginx.com/auto-inyect", "disabled", f"nobody reads it; did you mean {names.LABEL_AUTO_INJECT}?"),
+        (names.ANNOTATION_MTLS_MODE, "off", "is an annotation, and no label"),
+    ],
+)
+def test_a_label_that_nobody_reads_is_warned_about(key: str, value: str, told: str) -> None:
+    document = pod({})
+    document["metadata"]["labels"] = {key: value, "app": "x"}
+    assert inject(document, "shop", settings()).warnings == (f"label {key}: {told}",)
+    document["metadata"]["labels"] = {names.LABEL_AUTO_INJECT: "enabled"}
+    assert inject(document, "shop", settings()).warnings == ()

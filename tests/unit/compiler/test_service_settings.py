@@ -12,6 +12,7 @@ HTTP = ServicePortSpec(80, 8080, "http")
 GRPC = ServicePortSpec(90, 9090, "grpc")
 TCP = ServicePortSpec(5432, 5432, "tcp")
 PREFIX = "config.nsm.nginx.com/"
+TIMEOUT = "milliseconds, seconds or minutes from 1ms to 1440m, such as 500ms, 2s or 1m"
 
 
 def compiled_service(
@@ -54,9 +55,22 @@ def test_time_out_and_retries_of_requests() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "takes"),
     [
-        ("request-timeout", "0", "milliseconds, seconds or minutes from 1ms to 1440m, such as 500ms, 2s or 1m"),
-        ("request-timeout", "1h", "milliseconds, seconds or minutes from 1ms to 1440m, such as 500ms, 2s or 1m"),
+        ("request-timeout", "0", TIMEOUT),
+        ("request-timeout", "1h", TIMEOUT),
+        *(
+            ("request-timeout", text, TIMEOUT)
+            for text in ("1e3ms", "٥s", "５s", "1.5s", " 1s", "1S", "s", "", "1m ", "1441m")
+        ),
         ("retries", "11", "a whole number from 0 to 10"),
+        *(
+            ("retries", text, "a whole number from 0 to 10")
+            for text in ("٣", "３", "1e1", "01", "+1", " 1", "", "1.0", "many")
+        ),
+        *(("retry-non-idempotent", text, "true or false") for text in ("True", "1", "", " true")),
+        *(
+            ("lb-method", text, ", ".join(LbMethod))
+            for text in ("Random", "random  two", "least_time=header", "", "round-robin")
+        ),
         ("retries", "-1", "a whole number from 0 to 10"),
         ("retry-non-idempotent", "yes", "true or false"),
         ("lb-method", "fair", ", ".join(LbMethod)),
@@ -87,13 +101,14 @@ def test_a_wrong_annotation_is_told_and_counts_as_absent(name: str, value: str, 
         ({"retry-non-idempotent": "true"}, HTTP, "10.0.0.1", ["retry-non-idempotent"]),
         ({"retry-non-idempotent": "false"}, HTTP, "10.0.0.1", []),
         ({"lb-method": "random", "retries": "1"}, HTTP, "", ["lb-method", "retries"]),
-        ({"default-egress-allowed": "true"}, HTTP, "", []),
+        ({"default-egress-allowed": "true"}, HTTP, "", ["default-egress-allowed"]),
+        ({"lb-metod": "random"}, HTTP, "10.0.0.1", ["lb-metod"]),
     ],
 )
 def test_an_annotation_without_effect_is_told(
     annotations: dict[str, str], port: ServicePortSpec, address: str, told: list[str]
 ) -> None:
-    """On a Service whose ports carry none of the requests that it is about, without retries, on a headless Service."""
+    """On a Service whose ports carry none of the requests that it is about, without retries, on a headless Service; misspelt."""
     _, findings = compiled_service(annotations, port, address=address)
     assert {finding.reason for finding in findings} <= {"AnnotationWithoutEffect"}
     assert [finding.message.partition(": ")[0] for finding in findings] == [
