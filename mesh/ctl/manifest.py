@@ -8,17 +8,16 @@ import dataclasses
 import io
 import json
 import re
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from mesh.admission.inject import inject
 from mesh.admission.owner import Owner
 from mesh.admission.settings import InjectionSettings
-from mesh.admission.shape import find_shape_problems
 from mesh.api import names
 from mesh.api.errors import InvalidInputError, Problem, quote
-from mesh.ctl.graft import graft, plain, unshare
+from mesh.ctl.graft import Format, TooLargeError, graft, plain, unshare
 
 # Where the pod template of each kind is (contract 5.kinds); a Pod is its own template. Other API groups have kinds of
 # these names, too, whose templates are elsewhere: they are documents like any other.
@@ -44,7 +43,32 @@ class Part:
     marker: str
     text: str
     value: Any
+    is_json: bool = False
     changed: bool = False
+
+    @property
+    def format(self) -> Format:
+        """What its format makes of values."""
+        if self.is_json:
+            return Format()
+        from mesh.ctl import yaml_scalars
+
+        return Format(yaml_scalars.read, yaml_scalars.write)
+
+    def render(self) -> str:
+        """Write it in the format that it came in."""
+        return self.marker + (self._write() if self.changed else self.text)
+
+    def _write(self) -> str:
+        if self.is_json:
+            text = json.dumps(self.value, indent=2, ensure_ascii=False) + "\n"
+        else:
+            stream = io.StringIO()
+            _yaml(_list_offset(self.text)).dump(self.value, stream)
+            text = stream.getvalue()
+        if self.marker and not self.marker.endswith("\n"):
+            text = "\n" + text
+        return text.replace("\n", "\r\n") if "\r\n" in self.text else text
 
 
 @dataclass(slots=True)
@@ -52,22 +76,10 @@ class Manifest:
     """The documents of one text and how to write them back; one that did not change keeps every byte."""
 
     parts: list[Part]
-    is_json: bool
 
     def render(self) -> str:
-        """Write all documents in the format that they came in."""
-        return "".join(part.marker + (self._write(part) if part.changed else part.text) for part in self.parts)
-
-    def _write(self, part: Part) -> str:
-        if self.is_json:
-            text = json.dumps(part.value, indent=2, ensure_ascii=False) + "\n"
-        else:
-            stream = io.StringIO()
-            _yaml(_list_offset(part.text)).dump(part.value, stream)
-            text = stream.getvalue()
-            if part.marker and not part.marker.endswith("\n"):
-                text = "\n" + text
-        return text.replace("\n", "\r\n") if "\r\n" in part.text else text
+        """Write all documents, each in its own format."""
+        return "".join(part.render() for part in self.parts)
 
 
 @dataclass(slots=True)
@@ -81,11 +93,6 @@ class Outcome:
 
 def parse_manifest(text: str, place: str) -> Manifest:
     """Read *text*, which came from *place*. Raises InvalidInputError."""
-    if text.lstrip().startswith("{"):
-        try:
-            return Manifest([Part("", text, json.loads(text))], is_json=True)
-        except ValueError as error:
-            raise InvalidInputError([Problem(place, str(error), "JSON or YAML documents")]) from error
     # A line that begins with three dashes is a marker wherever it stands (YAML 1.2, section 9.1.2).
     pieces = _MARKER.split(text)
     parts = [Part("", pieces[0], None)]
@@ -96,14 +103,34 @@ def parse_manifest(text: str, place: str) -> Manifest:
         line += part.marker.count("\n")
         if not _is_blank(part.text):
             number += 1
+            where = f"{place}, document {number}"
             try:
-                part.value = _parse_yaml(part.text, f"{place}, document {number}", line)
+                part.is_json, part.value = _parse(part.text, where, line)
             except InvalidInputError as error:
                 problems.extend(error.problems)
+            except RecursionError:
+                problems.append(_endless(where))
         line += part.text.count("\n")
     if problems:
         raise InvalidInputError(problems)
-    return Manifest(parts, is_json=False)
+    return Manifest(parts)
+
+
+def _parse(text: str, place: str, first_line: int) -> tuple[bool, Any]:
+    """Say whether one document is JSON, and read it. What begins with a brace and is no JSON may still be YAML."""
+    if not text.lstrip().startswith("{"):
+        return False, _parse_yaml(text, place, first_line)
+    try:
+        return True, json.loads(text)
+    except ValueError as error:
+        try:
+            return False, _parse_yaml(text, place, first_line)
+        except InvalidInputError:
+            raise InvalidInputError([Problem(place, str(error), "a JSON or YAML document")]) from error
+
+
+def _endless(place: str) -> Problem:
+    return Problem(place, "values within values, too many or without end", "a document that Kubernetes can read")
 
 
 def _is_blank(text: str) -> bool:
@@ -136,12 +163,21 @@ def inject_manifest(
     outcome = Outcome()
     problems: list[Problem] = []
     for part in manifest.parts:
-        for document in _workloads(part.value):
+        try:
+            if any(_workloads(part.value)):
+                unshare(part.value)
+            found = list(_workloads(part.value))
+        except (RecursionError, TooLargeError):
+            problems.append(_endless(str(part.value.get("kind"))))
+            continue
+        for document in found:
+            label = _label(document)
             try:
-                part.changed |= _inject_document(document, settings, namespace, annotations, outcome)
+                part.changed |= _inject_document(document, part.format, settings, namespace, annotations, outcome)
             except InvalidInputError as error:
-                label = _label(document)
                 problems.extend(dataclasses.replace(item, place=f"{label}: {item.place}") for item in error.problems)
+            except RecursionError:
+                problems.append(_endless(label))
     if problems:
         raise InvalidInputError(problems)
     return outcome
@@ -149,6 +185,7 @@ def inject_manifest(
 
 def _inject_document(
     document: Document,
+    style: Format,
     settings: InjectionSettings,
     default_namespace: str,
     annotations: dict[str, str],
@@ -158,40 +195,46 @@ def _inject_document(
     kind, label = str(document["kind"]), _label(document)
     metadata = document.get("metadata") or {}
     if not isinstance(metadata, MutableMapping):
-        raise InvalidInputError([Problem("metadata", quote(plain(metadata)), "an object")])
+        raise InvalidInputError([Problem("metadata", quote(plain(metadata, style)), "an object")])
     namespace = str(metadata.get("namespace") or default_namespace)
     if namespace in {*names.SYSTEM_NAMESPACES, settings.mesh_namespace}:
         outcome.skipped.append(f"{label}: namespace {namespace} is never injected")
         return False
-    pod = plain(_template(document, kind))
-    if problems := tuple(find_shape_problems(pod)):
-        raise InvalidInputError(problems)
-    if ((pod.get("metadata") or {}).get("labels") or {}).get(names.LABEL_AUTO_INJECT) == names.AUTO_INJECT_DISABLED:
+    pod = plain(_template(document, kind), style)
+    if _is_opted_out(pod):
         outcome.skipped.append(f"{label}: label {names.LABEL_AUTO_INJECT} is {names.AUTO_INJECT_DISABLED}")
         return False
-    owner = None if kind == "Pod" else Owner(kind, str(metadata.get("name", "")))
+    owner = None if kind == "Pod" else Owner(kind, str(metadata.get("name") or ""))
     injection = inject(_with_annotations(pod, annotations), namespace, settings, owner)
     outcome.warnings.extend(f"{label}: {warning}" for warning in injection.warnings)
     if not injection.changed:
         outcome.skipped.append(f"{label}: has its sidecar already")
         return False
-    unshare(document)
-    graft(_template(document, kind), injection.pod)
+    graft(_template(document, kind), injection.pod, style)
     outcome.injected.append(label)
     return True
 
 
 def _label(document: Document) -> str:
     metadata = document.get("metadata")
-    return f"{document['kind']}/{metadata.get('name', '') if isinstance(metadata, MutableMapping) else ''}"
+    if not isinstance(metadata, MutableMapping):
+        metadata = {}
+    generated = f"{metadata['generateName']}*" if metadata.get("generateName") else ""
+    return f"{document['kind']}/{metadata.get('name') or generated}"
+
+
+def _is_opted_out(pod: Mapping[str, Any]) -> bool:
+    metadata = pod.get("metadata")
+    labels = metadata.get("labels") if isinstance(metadata, Mapping) else None
+    return isinstance(labels, Mapping) and labels.get(names.LABEL_AUTO_INJECT) == names.AUTO_INJECT_DISABLED
 
 
 def _with_annotations(pod: dict[str, Any], annotations: dict[str, str]) -> dict[str, Any]:
     """Write the command line's annotations into *pod*; one that the pod sets differently is refused."""
-    if not annotations:
+    metadata = pod.get("metadata") or {}
+    given = (metadata.get("annotations") or {}) if isinstance(metadata, Mapping) else None
+    if not annotations or not isinstance(given, Mapping):
         return pod
-    metadata = pod.setdefault("metadata", {}) or {}
-    given = metadata.get("annotations") or {}
     problems = [
         Problem(f"annotation {name}", f'"{given[name]}"', f'"{value}", as the command line says', "drop one of the two")
         for name, value in annotations.items()
@@ -214,12 +257,14 @@ def _template(document: Document, kind: str) -> Document:
 
 
 def _workloads(document: Any) -> Iterator[Document]:
+    """The workloads of a document, also those of lists in lists (``List``, ``DeploymentList`` ...)."""
     if not isinstance(document, MutableMapping):
         return
-    if document.get("kind") == "List" and isinstance(document.get("items"), list):
+    kind = str(document.get("kind"))
+    if kind.endswith("List") and isinstance(document.get("items"), list):
         for item in document["items"]:
             yield from _workloads(item)
-    elif document.get("kind") in TEMPLATE_PATHS and str(document.get("apiVersion") or "").split("/")[0] in GROUPS:
+    elif kind in TEMPLATE_PATHS and str(document.get("apiVersion") or "").split("/")[0] in GROUPS:
         yield document
 
 
@@ -235,5 +280,6 @@ def _yaml(list_offset: int) -> Any:
     parser = YAML()
     parser.preserve_quotes = True
     parser.width = 4096
+    parser.brace_single_entry_mapping_in_flow_sequence = True
     parser.indent(mapping=2, sequence=2 + list_offset, offset=list_offset)
     return parser

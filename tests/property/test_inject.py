@@ -15,7 +15,7 @@ from mesh.api.errors import InvalidInputError
 from mesh.api.mtls import MtlsMode
 from mesh.ctl.manifest import inject_manifest, parse_manifest
 
-names = st.sampled_from(["app", "web", "db"])
+names = st.sampled_from(["app", "web", "on", "123"])
 port_rows = st.fixed_dictionaries(
     {"containerPort": st.sampled_from([80, 8080, 8901, 9000])},
     optional={"protocol": st.sampled_from(["TCP", "UDP", "SCTP"]), "name": st.sampled_from(["http", "x"])},
@@ -33,7 +33,14 @@ probes = st.one_of(
 )
 containers: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {"name": names, "image": st.just("i:1")},
-    optional={"ports": st.lists(port_rows, max_size=3), "livenessProbe": probes, "readinessProbe": probes},
+    optional={
+        "ports": st.lists(port_rows, max_size=3),
+        "livenessProbe": probes,
+        "readinessProbe": probes,
+        "lifecycle": st.dictionaries(st.sampled_from(["postStart", "preStop"]), probes),
+        "securityContext": st.fixed_dictionaries({"runAsUser": st.sampled_from([0, 1000, 2102])}),
+        "restartPolicy": st.just("Always"),
+    },
 )
 annotation_values = st.sampled_from(["80", "80, 81", "0", "strict", "off", "true", "false", "10m", "", "x"])
 pods: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
@@ -62,7 +69,14 @@ pods: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         ),
         "spec": st.fixed_dictionaries(
             {"containers": st.lists(containers, min_size=1, max_size=2, unique_by=lambda row: str(row["name"]))},
-            optional={"hostNetwork": st.booleans(), "initContainers": st.lists(containers, max_size=1)},
+            optional={
+                "hostNetwork": st.booleans(),
+                "initContainers": st.lists(containers, max_size=1),
+                "volumes": st.lists(st.sampled_from([{"name": "nginx-mesh-run"}, {"name": "x"}]), max_size=1),
+                "dnsPolicy": st.sampled_from(["ClusterFirst", "Default"]),
+                "terminationGracePeriodSeconds": st.sampled_from([0, 30, 90]),
+                "nodeSelector": st.sampled_from([{"kubernetes.io/os": "windows"}, {"disk": "on"}]),
+            },
         ),
     }
 )

@@ -14,6 +14,7 @@ from mesh.admission.owner import Owner
 from mesh.admission.settings import InjectionSettings
 from mesh.api import names
 from mesh.api.errors import InvalidInputError
+from mesh.api.mtls import MtlsMode
 from mesh.ctl.manifest import TEMPLATE_PATHS, Outcome, inject_manifest, parse_manifest
 
 MANIFESTS = Path(__file__).parent / "manifests"
@@ -21,6 +22,12 @@ SETTINGS = InjectionSettings(
     sidecar_image="registry/nginx-mesh-sidecar:1", init_image="registry/nginx-mesh-init:1", version="1"
 )
 POD_SPEC: dict[str, Any] = {"containers": [{"name": "app", "image": "app"}]}
+
+LAUGHS = (
+    "kind: Pod\nx:\n- &a0 [1]\n"
+    + "".join(f"- &a{number + 1} [{', '.join([f'*a{number}'] * 10)}]\n" for number in range(9))
+    + "spec: {containers: [{name: a}]}\n"
+)
 
 
 def workload(kind: str, **metadata: Any) -> dict[str, Any]:
@@ -241,3 +248,144 @@ def test_rows_whose_names_are_no_text_stay(name: Any) -> None:
     assert {"name": "app", "image": [{"name": name}]}.items() <= yaml.safe_load(injected)["spec"]["containers"][
         0
     ].items()
+
+
+@pytest.mark.spec("5.kinds")
+def test_lists_in_lists_are_walked() -> None:
+    """Also typed ones, as `kubectl get --raw` gives them."""
+    inner = {"kind": "List", "items": [workload("Pod"), {"kind": "ConfigMapList", "items": [{"kind": "ConfigMap"}]}]}
+    given = {"kind": "List", "items": [{"kind": "DeploymentList", "items": [workload("Deployment")]}, inner]}
+    for text in (json.dumps(given), yaml.safe_dump(given)):
+        assert inject(text)[1].injected == ["Deployment/a", "Pod/a"]
+
+
+@pytest.mark.spec("5.manual")
+def test_json_documents_between_markers_stay_json() -> None:
+    """As programs write them; JSON that is only YAML's, with words unquoted, is YAML."""
+    text, outcome = inject(
+        f"{json.dumps(workload('Pod'))}\n---\n{{kind: Service}}\n---\n{json.dumps(workload('Job'))}\n"
+    )
+    assert outcome.injected == ["Pod/a", "Job/a"]
+    first, service, second = text.split("\n---\n")
+    assert (json.loads(first)["kind"], service, json.loads(second)["kind"]) == ("Pod", "{kind: Service}", "Job")
+    assert inject("{kind: Pod, spec: {containers: [{name: a}]}}")[1].injected == ["Pod/"]
+
+
+@pytest.mark.spec("5.refused", "5.manual")
+@pytest.mark.parametrize("word", ["off", "Off", "no", "N", "yes", "true", "80", "1e3", "~"])
+def test_words_that_kubernetes_takes_for_something_else_must_be_quoted(word: str) -> None:
+    """`mtls-mode: off` without quotes is false to Kubernetes: it is refused here, with what to do, not there."""
+    text = f"kind: Pod\nmetadata:\n  annotations:\n    {names.ANNOTATION_MTLS_MODE}: %s\nspec:\n  containers:\n  - name: a\n"
+    with pytest.raises(InvalidInputError) as caught:
+        inject(text % word)
+    [problem] = caught.value.problems
+    assert problem.place == f"Pod/: annotation {names.ANNOTATION_MTLS_MODE}"
+    assert problem.takes == "text"
+    assert "in quotes" in problem.remedy
+    for quoted in ('"off"', "'off'", "!!str off", "&mode 'off'"):
+        assert inject(text % quoted)[1].injected == ["Pod/"]
+
+
+@pytest.mark.spec("5.manual")
+def test_what_kubernetes_takes_is_taken() -> None:
+    """YAML 1.1, which Kubernetes reads: yes is true, and a date is a text."""
+    text = "kind: Pod\nmetadata: {labels: {since: 2024-01-01}}\nspec:\n  hostNetwork: no\n  shareProcessNamespace: yes\n  containers: [{name: a}]\n"
+    printed, outcome = inject(text)
+    assert outcome.injected == ["Pod/"]
+    assert "hostNetwork: no\n  shareProcessNamespace: yes\n" in printed
+    assert "since: 2024-01-01" in printed
+    with pytest.raises(InvalidInputError, match="hostNetwork"):
+        inject(text.replace("hostNetwork: no", "hostNetwork: &net on"))
+
+
+@pytest.mark.spec("5.manual")
+@pytest.mark.parametrize("word", ["y", "no", "on", "true", "null", "123", "1e3"])
+def test_names_that_are_words_of_yaml_stay_names(word: str) -> None:
+    """A container and a Deployment may be called so; what injection writes of them is text."""
+    text = f"kind: Deployment\nmetadata:\n  name: '{word}'\nspec:\n  template:\n    spec:\n      containers:\n      - name: '{word}'\n"
+    lines = [line.strip() for line in inject(text)[0].splitlines()]
+    for key in (names.ANNOTATION_DEFAULT_CONTAINER, "nsm.nginx.com/deployment"):
+        [line] = [line for line in lines if line.startswith(f"{key}: ")]
+        assert line.removeprefix(f"{key}: ").strip("'\"") == word
+        assert line[-1] in "'\""
+
+
+@pytest.mark.spec("5.manual")
+def test_anchors_and_merged_keys_stay_and_mean_what_they_meant() -> None:
+    """What two workloads share through an anchor is still there; each gets its own sidecar and nothing else changes."""
+    given = (MANIFESTS / "merged.yaml").read_text(encoding="utf-8")
+    printed, outcome = inject(given)
+    assert outcome.injected == ["Deployment/one", "Deployment/two"]
+    for before, after in zip(yaml.safe_load_all(given), yaml.safe_load_all(printed), strict=True):
+        if before["kind"] == "Deployment":
+            owner = Owner("Deployment", before["metadata"]["name"])
+            assert template(after) == admission_inject(template(before), "default", SETTINGS, owner).pod
+            assert before["metadata"] == after["metadata"]
+            assert before["spec"]["selector"] == after["spec"]["selector"]
+    for line in given.splitlines():
+        assert line.partition("#")[2] in printed
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "&list\nkind: List\nitems:\n- *list\n",
+        '{"kind": "Pod", "spec": ' + '{"a":' * 5000 + "1" + "}" * 5001,
+        "kind: Pod\nspec: " + "[" * 5000 + "]" * 5000,
+        LAUGHS,
+    ],
+    ids=["list in itself", "deep JSON", "deep YAML", "a billion containers"],
+)
+def test_documents_without_end_are_refused(text: str) -> None:
+    """No document makes the command fail in another way than by a refusal that names it."""
+    with pytest.raises(InvalidInputError) as caught:
+        inject(text)
+    assert caught.value.problems
+
+
+@pytest.mark.spec("5.kinds")
+def test_a_workload_without_a_name_is_injected() -> None:
+    """generateName: the parent is not known yet, so no label names it; a pod's is its own."""
+    for kind in ("Pod", "Deployment"):
+        document = workload(kind)
+        document["metadata"] = {"generateName": "a-"}
+        text, outcome = inject(json.dumps(document))
+        assert outcome.injected == [f"{kind}/a-*"]
+        labels = template(json.loads(text))["metadata"]["labels"]
+        assert not [label for label in labels if label.startswith(names.LABEL_PARENT_PREFIX)]
+
+
+@pytest.mark.spec("5.refused")
+def test_every_fault_of_a_manifest_is_told_at_once() -> None:
+    """Of types, annotations, ports, probes, mode and users."""
+    document = workload("Pod")
+    document["metadata"]["annotations"] = {
+        names.ANNOTATION_IGNORE_INCOMING_PORTS: 80,
+        names.ANNOTATION_IGNORE_OUTGOING_PORTS: "80,,81",
+        names.ANNOTATION_MTLS_MODE: "off",
+    }
+    container = {
+        "name": "app",
+        "ports": [{"containerPort": 7, "protocol": "SCTP"}],
+        "livenessProbe": {"httpGet": {"port": "none"}},
+        "readinessProbe": {"httpGet": {"port": "nor"}},
+        "securityContext": {"runAsUser": 2102},
+    }
+    document["spec"] = {"containers": [container], "hostNetwork": True}
+    manifest = parse_manifest(json.dumps(document), "test")
+    with pytest.raises(InvalidInputError) as caught:
+        inject_manifest(manifest, dataclasses.replace(SETTINGS, mtls_mode=MtlsMode.STRICT), "default", {})
+    places = [
+        problem.place.partition(": ")[2].removeprefix("annotation config.nsm.nginx.com/")
+        for problem in caught.value.problems
+    ]
+    assert sorted(places) == [
+        "container app, livenessProbe.httpGet.port",
+        "container app, ports",
+        "container app, readinessProbe.httpGet.port",
+        "container app, securityContext.runAsUser",
+        "ignore-incoming-ports",
+        "ignore-outgoing-ports",
+        "mtls-mode",
+        "spec.hostNetwork",
+    ]
