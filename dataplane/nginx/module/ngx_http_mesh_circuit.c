@@ -174,4 +174,10 @@ ngx_http_mesh_circuits_metric(ngx_mesh_text_t *t, ngx_mesh_table_t *table)
         ngx_mesh_text(t, "nginx_mesh_circuit_open{policy=\"%V\"} %ui\n",
                       &b->policy->name, ngx_mesh_circuit_is_open(&b->guard));
     }
+
+    ngx_mesh_text(t, "# HELP nginx_mesh_lost_circuits Circuits that never "
+                  "open for want of room.\n"
+                  "# TYPE nginx_mesh_lost_circuits gauge\n"
+                  "nginx_mesh_lost_circuits %ui\n",
+                  table ? ngx_mesh_circuits_lost(table, NULL) : 0);
 }

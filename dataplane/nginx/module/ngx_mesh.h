@@ -167,12 +167,6 @@ ngx_uint_t ngx_mesh_ready(const char **reason);
 void ngx_mesh_log_level(ngx_uint_t level);
 
 
-/* ngx_mesh_lock.c */
-
-void ngx_mesh_lock(ngx_atomic_t *lock);
-void ngx_mesh_unlock(ngx_atomic_t *lock);
-
-
 /* ngx_mesh_drain.c */
 
 void ngx_mesh_drain_init(ngx_cycle_t *cycle);

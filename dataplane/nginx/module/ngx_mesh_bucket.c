@@ -9,6 +9,7 @@
 
 #include "ngx_mesh.h"
 #include "ngx_mesh_limit.h"
+#include "ngx_mesh_lock.h"
 #include <sys/mman.h>
 
 
@@ -80,7 +81,9 @@ ngx_mesh_bucket_claim(ngx_mesh_bucket_t *b, uint64_t key, ngx_msec_t now)
 {
     ngx_uint_t  free;
 
-    ngx_mesh_lock(&b->lock);
+    if (ngx_mesh_lock(&b->lock) == NGX_BUSY) {
+        return 0;
+    }
 
     free = (b->key == 0 || b->empty <= now);
 
@@ -159,7 +162,7 @@ ngx_mesh_bucket_excess(ngx_mesh_bucket_t *b, ngx_mesh_limit_t *limit,
 }
 
 
-/* NGX_AGAIN: it is another one's by now */
+/* NGX_AGAIN: it is another one's by now; NGX_DECLINED: it cannot be reached */
 
 static ngx_int_t
 ngx_mesh_bucket_try(ngx_mesh_bucket_t *b, ngx_mesh_limited_t *caller,
@@ -172,7 +175,9 @@ ngx_mesh_bucket_try(ngx_mesh_bucket_t *b, ngx_mesh_limited_t *caller,
     limit = caller->limit;
     *wait = 0;
 
-    ngx_mesh_lock(&b->lock);
+    if (ngx_mesh_lock(&b->lock) == NGX_BUSY) {
+        return NGX_DECLINED;
+    }
 
     if (b->key != caller->key) {
         ngx_mesh_unlock(&b->lock);
@@ -234,18 +239,22 @@ ngx_mesh_bucket_take(ngx_mesh_limited_t *caller, ngx_msec_t now,
     b = caller->bucket;
     rc = b ? ngx_mesh_bucket_try(b, caller, now, wait) : NGX_AGAIN;
 
-    if (rc != NGX_AGAIN) {
-        return rc;
+    if (rc == NGX_AGAIN) {
+
+        if (ngx_mesh_lock(&ngx_mesh_bucket_map->lock) == NGX_BUSY) {
+            return ngx_mesh_bucket_missed(caller);
+        }
+
+        b = ngx_mesh_bucket_find(caller->key, now);
+
+        ngx_mesh_unlock(&ngx_mesh_bucket_map->lock);
+
+        caller->bucket = b;
+        rc = b ? ngx_mesh_bucket_try(b, caller, now, wait) : NGX_AGAIN;
     }
 
-    ngx_mesh_lock(&ngx_mesh_bucket_map->lock);
-    b = ngx_mesh_bucket_find(caller->key, now);
-    ngx_mesh_unlock(&ngx_mesh_bucket_map->lock);
-
-    caller->bucket = b;
-    rc = b ? ngx_mesh_bucket_try(b, caller, now, wait) : NGX_AGAIN;
-
-    return rc == NGX_AGAIN ? ngx_mesh_bucket_missed(caller) : rc;
+    return (rc == NGX_AGAIN || rc == NGX_DECLINED)
+           ? ngx_mesh_bucket_missed(caller) : rc;
 }
 
 

@@ -6,6 +6,7 @@
 
 
 #include "ngx_mesh_counters.h"
+#include "ngx_mesh_lock.h"
 #include "ngx_mesh_split.h"
 #include <sys/mman.h>
 
@@ -65,6 +66,13 @@ ngx_mesh_circuits_map(ngx_log_t *log)
 }
 
 
+static ngx_uint_t
+ngx_mesh_circuit_may_open(ngx_mesh_guard_t *g)
+{
+    return g->errors && g->window;
+}
+
+
 static ngx_mesh_circuit_t *
 ngx_mesh_circuit_find(uint64_t hash)
 {
@@ -80,10 +88,32 @@ ngx_mesh_circuit_find(uint64_t hash)
 }
 
 
+/* another worker may be about to note an error of who had it */
+
+static ngx_uint_t
+ngx_mesh_circuit_give(ngx_mesh_circuit_t *c, uint64_t hash)
+{
+    if (ngx_mesh_lock(&c->lock) == NGX_BUSY) {
+        return 0;
+    }
+
+    c->hash = hash;
+    c->until = 0;
+    c->last = 0;
+    c->first = 0;
+    c->n = 0;
+
+    ngx_mesh_unlock(&c->lock);
+
+    return 1;
+}
+
+
 static ngx_mesh_circuit_t *
 ngx_mesh_circuit_make(uint64_t hash)
 {
     ngx_uint_t           i;
+    ngx_msec_int_t       idle;
     ngx_mesh_circuit_t  *c;
 
     if (ngx_mesh_circuits->n < NGX_MESH_CIRCUITS) {
@@ -96,9 +126,11 @@ ngx_mesh_circuit_make(uint64_t hash)
     for (i = 0; i < NGX_MESH_CIRCUITS; i++) {
         c = &ngx_mesh_circuits->circuits[i];
 
-        if (ngx_current_msec - c->named > NGX_MESH_CIRCUIT_IDLE) {
-            ngx_memzero(c, sizeof(ngx_mesh_circuit_t));
-            c->hash = hash;
+        /* another worker's clock may have been read a little later */
+
+        idle = ngx_current_msec - c->named;
+
+        if (idle > NGX_MESH_CIRCUIT_IDLE && ngx_mesh_circuit_give(c, hash)) {
             return c;
         }
     }
@@ -108,21 +140,87 @@ ngx_mesh_circuit_make(uint64_t hash)
 
 
 static void
-ngx_mesh_circuit_hold(ngx_mesh_guard_t *g)
+ngx_mesh_circuit_name(ngx_mesh_guard_t *g, ngx_mesh_circuit_t *c)
 {
-    ngx_mesh_circuit_t  *c;
-
-    c = ngx_mesh_circuit_find(g->hash);
-
-    if (c == NULL) {
-        c = ngx_mesh_circuit_make(g->hash);
-    }
-
     if (c) {
         c->named = ngx_current_msec;
     }
 
     g->circuit = c;
+}
+
+
+/* those that are there first: none of them is given to a new policy */
+
+static void
+ngx_mesh_circuits_hold(ngx_mesh_table_t *t)
+{
+    ngx_uint_t           i;
+    ngx_mesh_guard_t    *g;
+    ngx_mesh_circuit_t  *c;
+
+    for (i = 0; i < t->nbreakers; i++) {
+        g = &t->breakers[i].guard;
+
+        if (ngx_mesh_circuit_may_open(g)) {
+            ngx_mesh_circuit_name(g, ngx_mesh_circuit_find(g->hash));
+        }
+    }
+
+    for (i = 0; i < t->nbreakers; i++) {
+        g = &t->breakers[i].guard;
+
+        if (ngx_mesh_circuit_may_open(g) && g->circuit == NULL) {
+            c = ngx_mesh_circuit_find(g->hash);
+            ngx_mesh_circuit_name(g, c ? c : ngx_mesh_circuit_make(g->hash));
+        }
+    }
+}
+
+
+/* a call that no circuit stops is better than one that all stop */
+
+ngx_uint_t
+ngx_mesh_circuits_lost(ngx_mesh_table_t *t, ngx_mesh_policy_t **first)
+{
+    ngx_uint_t           i, n;
+    ngx_mesh_breaker_t  *b;
+
+    n = 0;
+
+    for (i = 0; i < t->nbreakers; i++) {
+        b = &t->breakers[i];
+
+        if (ngx_mesh_circuit_may_open(&b->guard) && b->guard.circuit == NULL
+            && n++ == 0 && first)
+        {
+            *first = b->policy;
+        }
+    }
+
+    return n;
+}
+
+
+/* told once, until there is room for all again */
+
+static void
+ngx_mesh_circuits_tell(ngx_mesh_table_t *t)
+{
+    ngx_uint_t          lost;
+    ngx_mesh_policy_t  *first;
+
+    static ngx_uint_t   told;
+
+    lost = ngx_mesh_circuits_lost(t, &first);
+
+    if (lost && !told) {
+        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                      "mesh: no room for %ui circuits: they never open, the "
+                      "first of them is that of \"%V\"", lost, &first->name);
+    }
+
+    told = (lost != 0);
 }
 
 
@@ -160,21 +258,20 @@ ngx_mesh_circuits_link(ngx_mesh_table_t *t)
         return;
     }
 
-    ngx_mesh_lock(&ngx_mesh_circuits->lock);
-
     for (i = 0; i < t->nbreakers; i++) {
         b = &t->breakers[i];
         name = &b->policy->name;
 
         b->guard.hash = (uint64_t) ngx_crc32_long(name->data, name->len) << 32
                         | ngx_murmur_hash2(name->data, name->len);
-
-        if (b->guard.errors && b->guard.window) {
-            ngx_mesh_circuit_hold(&b->guard);
-        }
     }
 
-    ngx_mesh_unlock(&ngx_mesh_circuits->lock);
+    if (ngx_mesh_lock(&ngx_mesh_circuits->lock) != NGX_BUSY) {
+        ngx_mesh_circuits_hold(t);
+        ngx_mesh_unlock(&ngx_mesh_circuits->lock);
+    }
+
+    ngx_mesh_circuits_tell(t);
 
     for (i = 0; ngx_mesh.counters && i < t->nbreakers; i++) {
         ngx_mesh_circuit_series(&t->breakers[i]);
@@ -245,13 +342,15 @@ ngx_mesh_circuit_error(ngx_mesh_guard_t *g)
     c = g->circuit;
     opened = 0;
 
-    ngx_mesh_lock(&c->lock);
+    if (ngx_mesh_lock(&c->lock) == NGX_BUSY) {
+        return;
+    }
 
     /* another worker's clock may have been read a little later */
 
     now = ngx_max(ngx_current_msec, c->last);
 
-    if (now >= (ngx_msec_t) c->until) {
+    if (now >= (ngx_msec_t) c->until && ngx_mesh_circuit_is_held(g)) {
         c->last = now;
         ngx_mesh_circuit_note(c, now);
 
@@ -290,7 +389,9 @@ ngx_mesh_circuit_view(ngx_mesh_guard_t *g, ngx_mesh_circuit_view_t *v)
 
     c = g->circuit;
 
-    ngx_mesh_lock(&c->lock);
+    if (ngx_mesh_lock(&c->lock) == NGX_BUSY) {
+        return;
+    }
 
     if (ngx_current_msec < (ngx_msec_t) c->until) {
         v->closes = c->until - ngx_current_msec;

@@ -11,6 +11,7 @@
 
 
 #include "ngx_mesh.h"
+#include "ngx_mesh_policy.h"
 
 
 #define NGX_MESH_CIRCUITS             2048
@@ -41,6 +42,11 @@ typedef struct {
 
 ngx_int_t ngx_mesh_circuits_map(ngx_log_t *log);
 void ngx_mesh_circuits_link(ngx_mesh_table_t *t);
+
+/* how many of a table never open for want of room, and whose the first is */
+
+ngx_uint_t ngx_mesh_circuits_lost(ngx_mesh_table_t *t,
+    ngx_mesh_policy_t **first);
 
 ngx_uint_t ngx_mesh_circuit_is_open(ngx_mesh_guard_t *g);
 void ngx_mesh_circuit_error(ngx_mesh_guard_t *g);

@@ -111,6 +111,20 @@ ngx_mesh_count_active(ngx_int_t n)
 }
 
 
+/* told once for the life of the file, as it goes on for every request */
+
+void
+ngx_mesh_count_lost(ngx_str_t *labels)
+{
+    if (ngx_atomic_fetch_add(&ngx_mesh.counters->lost, 1) == 0) {
+        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                      "mesh: no room for another series of metrics: what "
+                      "belongs to it is not counted, the first one is {%V}",
+                      labels);
+    }
+}
+
+
 /* of all workers, but for those that died */
 
 ngx_uint_t
@@ -124,7 +138,7 @@ ngx_mesh_count_open(void)
     for (i = 0; i < NGX_MESH_WORKERS_MAX; i++) {
         gauge = &ngx_mesh.counters->gauges[i];
 
-        if (gauge->pid && kill((ngx_pid_t) gauge->pid, 0) == 0) {
+        if (ngx_mesh_owner_lives(gauge->owner)) {
             open += gauge->active;
         }
     }

@@ -90,57 +90,16 @@ ngx_mesh_counters_file(ngx_cycle_t *cycle, u_char *path)
 }
 
 
-/* a worker of a master that was killed may still be at work */
-
-static ngx_uint_t
-ngx_mesh_is_worker(ngx_atomic_uint_t pid)
+static ngx_mesh_counters_t *
+ngx_mesh_counters_map(ngx_cycle_t *cycle, u_char *path)
 {
-    ssize_t   n;
-    u_char    path[64], title[14];
-    ngx_fd_t  fd;
-
-    if (pid == 0) {
-        return 0;
-    }
-
-    (void) ngx_sprintf(path, "/proc/%uA/cmdline%Z", pid);
-
-    fd = ngx_open_file(path, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
-    if (fd == NGX_INVALID_FILE) {
-        return 0;
-    }
-
-    n = read(fd, title, sizeof(title) - 1);
-
-    (void) ngx_close_file(fd);
-
-    return n == sizeof(title) - 1
-           && ngx_memcmp(title, "nginx: worker", sizeof(title) - 1) == 0;
-}
-
-
-/* by the master, before it has workers */
-
-ngx_int_t
-ngx_mesh_counters_open(ngx_cycle_t *cycle, ngx_str_t *directory)
-{
-    void       *p;
-    u_char     *path;
-    ngx_fd_t    fd;
-    ngx_uint_t  i;
-
-    ngx_mesh_counters_t  *c;
-
-    path = ngx_pnalloc(cycle->pool, directory->len + sizeof("/counters"));
-    if (path == NULL) {
-        return NGX_ERROR;
-    }
-
-    (void) ngx_sprintf(path, "%V/counters%Z", directory);
+    void      *p;
+    ngx_fd_t   fd;
 
     fd = ngx_mesh_counters_file(cycle, path);
+
     if (fd == NGX_INVALID_FILE) {
-        return NGX_ERROR;
+        return NULL;
     }
 
     p = mmap(NULL, sizeof(ngx_mesh_counters_t), PROT_READ|PROT_WRITE,
@@ -151,21 +110,114 @@ ngx_mesh_counters_open(ngx_cycle_t *cycle, ngx_str_t *directory)
     if (p == MAP_FAILED) {
         ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
                       "mmap(\"%s\") failed", path);
-        return NGX_ERROR;
+        return NULL;
     }
 
-    c = p;
-    c->draining = 0;
+    return p;
+}
 
-    if (!ngx_mesh_is_worker(c->lock)) {
-        c->lock = 0;
+
+/* numbers by which memory is reached: nobody looks at them again */
+
+static ngx_uint_t
+ngx_mesh_counters_are_sound(ngx_mesh_counters_t *c)
+{
+    ngx_uint_t  i;
+
+    if (c->nslots > NGX_MESH_SLOTS || c->nhistograms > NGX_MESH_HISTOGRAMS) {
+        return 0;
+    }
+
+    for (i = 0; i < c->nslots; i++) {
+        if (c->slots[i].len > NGX_MESH_LABELS_MAX) {
+            return 0;
+        }
+    }
+
+    for (i = 0; i < c->nhistograms; i++) {
+        if (c->histograms[i].slot >= NGX_MESH_SLOTS) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+ngx_int_t
+ngx_mesh_counters_lock(ngx_mesh_counters_t *c)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_mesh_lock(&c->lock);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
+    /* a series that nobody would find would be made a second time */
+
+    ngx_mesh_slots_enter(c);
+    ngx_mesh_histograms_enter(c);
+
+    return NGX_OK;
+}
+
+
+/* a worker of a master that was killed may still be at work */
+
+static void
+ngx_mesh_counters_bury(ngx_mesh_counters_t *c)
+{
+    ngx_uint_t  i;
+
+    if (ngx_mesh_counters_lock(c) == NGX_OK) {
+        ngx_mesh_unlock(&c->lock);
     }
 
     for (i = 0; i < NGX_MESH_WORKERS_MAX; i++) {
-        if (!ngx_mesh_is_worker(c->gauges[i].pid)) {
-            c->gauges[i].pid = 0;
+        if (!ngx_mesh_owner_lives(c->gauges[i].owner)) {
+            c->gauges[i].owner = 0;
         }
     }
+}
+
+
+/* by the master, before it has workers */
+
+ngx_int_t
+ngx_mesh_counters_open(ngx_cycle_t *cycle, ngx_str_t *directory)
+{
+    u_char               *path;
+    ngx_mesh_counters_t  *c;
+
+    path = ngx_pnalloc(cycle->pool, directory->len + sizeof("/counters"));
+    if (path == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_sprintf(path, "%V/counters%Z", directory);
+
+    c = ngx_mesh_counters_map(cycle, path);
+
+    if (c && !ngx_mesh_counters_are_sound(c)) {
+
+        ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
+                      "mesh: counters \"%s\" are damaged and start anew",
+                      path);
+
+        (void) munmap(c, sizeof(ngx_mesh_counters_t));
+        (void) ngx_delete_file(path);
+
+        c = ngx_mesh_counters_map(cycle, path);
+    }
+
+    if (c == NULL) {
+        return NGX_ERROR;
+    }
+
+    c->draining = 0;
+    ngx_mesh_counters_bury(c);
 
     ngx_mesh.counters = c;
 
@@ -176,21 +228,24 @@ ngx_mesh_counters_open(ngx_cycle_t *cycle, ngx_str_t *directory)
 void
 ngx_mesh_counters_start_worker(void)
 {
-    ngx_uint_t            i;
-    ngx_atomic_uint_t     pid;
-    ngx_mesh_counters_t  *c;
-
-    c = ngx_mesh.counters;
+    ngx_uint_t          i;
+    ngx_mesh_gauge_t   *gauge;
+    ngx_atomic_uint_t   owner;
 
     for (i = 0; i < NGX_MESH_WORKERS_MAX; i++) {
-        pid = c->gauges[i].pid;
+        gauge = &ngx_mesh.counters->gauges[i];
+        owner = gauge->owner;
 
-        if (!ngx_mesh_is_worker(pid)
-            && ngx_atomic_cmp_set(&c->gauges[i].pid, pid, ngx_pid))
+        if (!ngx_mesh_owner_lives(owner)
+            && ngx_atomic_cmp_set(&gauge->owner, owner, ngx_mesh_owner()))
         {
-            c->gauges[i].active = 0;
-            ngx_mesh.gauge = &c->gauges[i].active;
+            gauge->active = 0;
+            ngx_mesh.gauge = &gauge->active;
             return;
         }
     }
+
+    ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                  "mesh: connections of this worker are not counted: %d "
+                  "others are", NGX_MESH_WORKERS_MAX);
 }

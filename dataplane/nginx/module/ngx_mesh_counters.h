@@ -8,7 +8,7 @@
  *   slots               a family, a label set, and eight values each
  *
  * Values are added to atomically.  A slot is made under a lock that a worker
- * which died with it does not keep.
+ * which died with it does not keep; what it left half done is put right.
  */
 
 
@@ -17,6 +17,7 @@
 
 
 #include "ngx_mesh.h"
+#include "ngx_mesh_lock.h"
 #include "ngx_mesh_table.h"
 
 
@@ -94,10 +95,10 @@ typedef struct {
 } ngx_mesh_counters_head_t;
 
 
-/* a worker that died leaves its gauge behind, hence the process id */
+/* a worker that died leaves its gauge behind, hence its name */
 
 typedef struct {
-    ngx_atomic_t              pid;
+    ngx_atomic_t              owner;
     ngx_atomic_t              active;
 } ngx_mesh_gauge_t;
 
@@ -105,7 +106,7 @@ typedef struct {
 struct ngx_mesh_counters_s {
     ngx_mesh_counters_head_t  head;
 
-    ngx_atomic_t              lock;          /* pid of the holder */
+    ngx_atomic_t              lock;          /* ngx_mesh_lock.h */
     ngx_atomic_t              generation;
     ngx_atomic_t              draining;
     ngx_atomic_t              nslots;
@@ -132,7 +133,12 @@ ngx_int_t ngx_mesh_counters_open(ngx_cycle_t *cycle, ngx_str_t *directory);
 void ngx_mesh_counters_start_worker(void);
 ngx_uint_t ngx_mesh_count_open(void);
 
+/* NGX_BUSY: who has it does not give it away */
+ngx_int_t ngx_mesh_counters_lock(ngx_mesh_counters_t *c);
+
 ngx_mesh_slot_t *ngx_mesh_slot(ngx_mesh_family_e family, ngx_str_t *labels);
+void ngx_mesh_slots_enter(ngx_mesh_counters_t *c);
+void ngx_mesh_count_lost(ngx_str_t *labels);
 ngx_uint_t ngx_mesh_slot_number(ngx_mesh_slot_t *slot);
 ngx_mesh_slot_t *ngx_mesh_slot_cached(ngx_uint_t number, uint64_t hash);
 ngx_mesh_slot_t *ngx_mesh_series(ngx_mesh_family_e family,
@@ -143,6 +149,7 @@ ngx_mesh_slot_t *ngx_mesh_series(ngx_mesh_family_e family,
 
 extern const ngx_msec_t  ngx_mesh_buckets[NGX_MESH_BUCKETS];
 
+void ngx_mesh_histograms_enter(ngx_mesh_counters_t *c);
 void ngx_mesh_histogram_add(ngx_mesh_slot_t *slot, ngx_uint_t code,
     ngx_msec_t ms, uint32_t *last);
 

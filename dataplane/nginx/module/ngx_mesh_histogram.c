@@ -68,6 +68,21 @@ ngx_mesh_histogram_enter(ngx_mesh_counters_t *c, ngx_uint_t n)
 }
 
 
+void
+ngx_mesh_histograms_enter(ngx_mesh_counters_t *c)
+{
+    ngx_uint_t  i;
+
+    ngx_memzero(c->histogram_index, sizeof(c->histogram_index));
+
+    for (i = 0; i < c->nhistograms; i++) {
+        if (c->histograms[i].hash) {
+            ngx_mesh_histogram_enter(c, i);
+        }
+    }
+}
+
+
 /* those of slots that were given to other series may go */
 
 static void
@@ -76,22 +91,15 @@ ngx_mesh_histogram_reclaim(ngx_mesh_counters_t *c)
     ngx_uint_t             i;
     ngx_mesh_histogram_t  *h;
 
-    ngx_memzero(c->histogram_index, sizeof(c->histogram_index));
-
-    for (i = 0; i < NGX_MESH_HISTOGRAMS; i++) {
+    for (i = 0; i < c->nhistograms; i++) {
         h = &c->histograms[i];
-
-        if (h->hash == 0) {
-            continue;
-        }
 
         if (c->slots[h->slot].hash != h->hash) {
             h->hash = 0;
-            continue;
         }
-
-        ngx_mesh_histogram_enter(c, i);
     }
+
+    ngx_mesh_histograms_enter(c);
 }
 
 
@@ -155,11 +163,9 @@ ngx_mesh_histogram(ngx_mesh_slot_t *slot, ngx_uint_t code)
     ngx_mesh_histogram_t  *h;
 
     c = ngx_mesh.counters;
-
     h = ngx_mesh_histogram_find(c, slot->hash, code);
 
-    if (h == NULL) {
-        ngx_mesh_lock(&c->lock);
+    if (h == NULL && ngx_mesh_counters_lock(c) == NGX_OK) {
 
         h = ngx_mesh_histogram_find(c, slot->hash, code);
 
@@ -184,6 +190,7 @@ void
 ngx_mesh_histogram_add(ngx_mesh_slot_t *slot, ngx_uint_t code, ngx_msec_t ms,
     uint32_t *last)
 {
+    ngx_str_t              labels;
     ngx_uint_t             i;
     ngx_mesh_histogram_t  *h;
 
@@ -194,7 +201,10 @@ ngx_mesh_histogram_add(ngx_mesh_slot_t *slot, ngx_uint_t code, ngx_msec_t ms,
         h = ngx_mesh_histogram(slot, code);
 
         if (h == NULL) {
-            (void) ngx_atomic_fetch_add(&ngx_mesh.counters->lost, 1);
+            labels.data = slot->labels;
+            labels.len = slot->len;
+
+            ngx_mesh_count_lost(&labels);
             return;
         }
 

@@ -71,31 +71,39 @@ ngx_mesh_index_add(ngx_mesh_counters_t *c, ngx_uint_t n)
 
 /* whoever searches meanwhile finds nothing and then waits for the lock */
 
+void
+ngx_mesh_slots_enter(ngx_mesh_counters_t *c)
+{
+    ngx_uint_t  i;
+
+    ngx_memzero(c->index, sizeof(c->index));
+
+    for (i = 0; i < c->nslots; i++) {
+        if (c->slots[i].hash) {
+            ngx_mesh_index_add(c, i);
+        }
+    }
+}
+
+
 static void
 ngx_mesh_counters_reclaim(ngx_mesh_counters_t *c)
 {
     ngx_uint_t        i;
     ngx_mesh_slot_t  *slot;
 
-    ngx_memzero(c->index, sizeof(c->index));
-
-    for (i = 0; i < NGX_MESH_SLOTS; i++) {
+    for (i = 0; i < c->nslots; i++) {
         slot = &c->slots[i];
-
-        if (slot->hash == 0) {
-            continue;
-        }
 
         if (slot->family != NGX_MESH_FAMILY_REFUSALS
             && slot->family != NGX_MESH_FAMILY_HANDSHAKES
             && (time_t) slot->used + NGX_MESH_SLOT_IDLE < ngx_time())
         {
             slot->hash = 0;
-            continue;
         }
-
-        ngx_mesh_index_add(c, i);
     }
+
+    ngx_mesh_slots_enter(c);
 }
 
 
@@ -154,7 +162,7 @@ ngx_mesh_slot_make(ngx_mesh_counters_t *c, ngx_mesh_family_e family,
 }
 
 
-/* NULL, counted as lost: every slot is in use */
+/* NULL, counted as lost: every slot is in use, or the lock is */
 
 ngx_mesh_slot_t *
 ngx_mesh_slot(ngx_mesh_family_e family, ngx_str_t *labels)
@@ -168,10 +176,9 @@ ngx_mesh_slot(ngx_mesh_family_e family, ngx_str_t *labels)
 
     slot = ngx_mesh_slot_find(c, family, labels, hash);
 
-    if (slot == NULL && labels->len <= NGX_MESH_LABELS_MAX) {
-
-        ngx_mesh_lock(&c->lock);
-
+    if (slot == NULL && labels->len <= NGX_MESH_LABELS_MAX
+        && ngx_mesh_counters_lock(c) == NGX_OK)
+    {
         slot = ngx_mesh_slot_find(c, family, labels, hash);
 
         if (slot == NULL) {
@@ -182,7 +189,7 @@ ngx_mesh_slot(ngx_mesh_family_e family, ngx_str_t *labels)
     }
 
     if (slot == NULL) {
-        (void) ngx_atomic_fetch_add(&c->lost, 1);
+        ngx_mesh_count_lost(labels);
         return NULL;
     }
 
