@@ -45,7 +45,9 @@ def test_access_log_says_who_called_whom(pair: Pair) -> None:
 
 
 @pytest.mark.spec("3.identity-headers")
-@pytest.mark.parametrize("name", ["X-Mesh-Peer-Identity", "x_mesh-PEER_identity", "X-Forwarded-Client-Cert"])
+@pytest.mark.parametrize(
+    "name", ["X-Mesh-Peer-Identity", "x_mesh-PEER_identity", "X.Mesh.Peer.Identity", "X-Forwarded-Client-Cert"]
+)
 def test_identity_headers_from_outside_are_dropped(pair: Pair, name: str) -> None:
     """What a caller says of itself never reaches the application, in no spelling that it would take for the same."""
     with pair.caller() as caller:

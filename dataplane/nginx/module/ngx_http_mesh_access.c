@@ -91,15 +91,40 @@ ngx_http_mesh_cleanup(void *data)
 
 
 /*
- * "X_Mesh_Peer_Identity" reaches many applications as the same name.  The
+ * "X_Mesh_Peer_Identity" reaches many applications as the same name, and
+ * "X.Mesh.Peer.Identity" those who make variables of names as PHP does.  The
  * key is made the canonical one, which the configuration then replaces.
  */
+
+static ngx_uint_t
+ngx_http_mesh_is_same_name(ngx_table_elt_t *h, ngx_str_t *name)
+{
+    size_t  i;
+    u_char  ch;
+
+    if (h->key.len != name->len) {
+        return 0;
+    }
+
+    for (i = 0; i < name->len; i++) {
+        ch = ngx_tolower(h->key.data[i]);
+
+        if (!(ch >= 'a' && ch <= 'z') && !(ch >= '0' && ch <= '9')) {
+            ch = '-';
+        }
+
+        if (ch != name->data[i]) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
 
 static void
 ngx_http_mesh_strip_header(ngx_table_elt_t *h)
 {
-    size_t      i;
-    u_char      ch;
     ngx_uint_t  n;
 
     static ngx_str_t  names[] = {
@@ -109,19 +134,7 @@ ngx_http_mesh_strip_header(ngx_table_elt_t *h)
 
     for (n = 0; n < sizeof(names) / sizeof(names[0]); n++) {
 
-        if (h->key.len != names[n].len) {
-            continue;
-        }
-
-        for (i = 0; i < h->key.len; i++) {
-            ch = ngx_tolower(h->key.data[i]);
-
-            if ((ch == '_' ? '-' : ch) != names[n].data[i]) {
-                break;
-            }
-        }
-
-        if (i == h->key.len) {
+        if (ngx_http_mesh_is_same_name(h, &names[n])) {
             h->lowcase_key = names[n].data;
             h->hash = ngx_hash_key(names[n].data, names[n].len);
             return;
