@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from embedded.tools import paths
-from tests.fuzz import programs
+from tests.fuzz import coverage, programs
 from tests.fuzz.seeds import SEEDS
 
 # A document may be larger than this, but what is wrong with large ones is wrong with small ones.
@@ -27,7 +27,9 @@ _RUNS = re.compile(r"stat::number_of_executed_units:\s+(\d+)")
 def search(made: programs.Programs, target: str, seconds: int, corpus: Path) -> bool:
     """Search for so long and print a line of what was seen; whether nothing broke."""
     programs.write_seeds(target, corpus / "inputs")
+    programs.write_dictionary(target, corpus / "words")
     options = {
+        "dict": corpus / "words",
         "max_total_time": seconds,
         "max_len": LONGEST_BYTES,
         "timeout": SLOWEST_SECONDS,
@@ -55,11 +57,17 @@ def main() -> int:
     """Search in every target, or in those named; 0 when nothing broke."""
     parser = argparse.ArgumentParser(prog="python -m scripts.fuzz", description=__doc__)
     parser.add_argument("--seconds", type=int, default=600, help="for each decoder")
+    parser.add_argument(
+        "--coverage", action="store_true", help="search nothing: tell which functions are never reached"
+    )
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(SEEDS)}; all")
     options = parser.parse_args()
     unknown = set(options.targets) - SEEDS.keys()
     if unknown:
         parser.error(f"got {', '.join(sorted(unknown))}, takes {', '.join(SEEDS)}")
+    if options.coverage:
+        print(coverage.report(paths.cache_root() / "fuzz"))
+        return 0
     if os.geteuid() != 0:
         parser.error("the fuzzers run in a Debian root, which takes root")
     made = programs.ensure(engine=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.fuzz.seeds import SEEDS
+from tests.fuzz.words import WORDS
 from tests.nginx import binary, source
 
 HERE = Path(__file__).resolve().parent
@@ -19,7 +20,12 @@ MORE = {
     "hello": ("ngx_stream_mesh_hello.c",),
     "pem": ("ngx_mesh_identity.c",),
     "certificate": ("ngx_mesh_identity.c",),
+    "request": ("ngx_http_mesh_match.c", "ngx_http_mesh_syntax.c"),
 }
+# And of nginx.
+MORE_OF_NGINX = {"request": ("core/ngx_list", "http/ngx_http_parse")}
+HTTP_HEADERS = ("src/http", "src/http/modules")
+LIBRARIES = ("-lssl", "-lcrypto")
 # nginx's own hash shifts bytes into the sign, and it copies nothing at NULL (tests/nginx/undefined.txt).
 SANITIZERS = ["address", "undefined"]
 TOLERATED = ["-fno-sanitize=shift,nonnull-attribute"]
@@ -35,6 +41,17 @@ class Programs:
     def command(self, target: str, arguments: Sequence[str], folder: Path) -> list[str]:
         """A program's command; *folder* and what is in it can be named in *arguments*."""
         return binary.inside(self.root, [self.folder, folder], [str(self.folder / target), *arguments])
+
+
+def sources(name: str, nginx: Path) -> list[Path]:
+    """What a target is made of, but for what calls it."""
+    more = (nginx / "src" / f"{part}.c" for part in MORE_OF_NGINX.get(name, ()))
+    return [HERE / f"target_{name}.c", *source.parts(nginx, *MORE.get(name, ())), *more]
+
+
+def options(nginx: Path) -> list[str]:
+    """The compiler's options for every target."""
+    return [f"-I{HERE}", *(f"-I{nginx / folder}" for folder in HTTP_HEADERS), *source.options(nginx)]
 
 
 def ensure(*, engine: bool) -> Programs:
@@ -54,10 +71,9 @@ def ensure(*, engine: bool) -> Programs:
             part = binary.fresh(target)
             part.mkdir()
             for name in SEEDS:
-                files = [HERE / f"target_{name}.c", *source.parts(nginx, *MORE.get(name, ()))]
-                files += [] if engine else [HERE / "replay.c"]
-                output = ["-o", str(part / name), "-lssl", "-lcrypto"]
-                command = [*compiler, f"-I{HERE}", *source.options(nginx), *map(str, files), *output]
+                files = [*sources(name, nginx), *([] if engine else [HERE / "replay.c"])]
+                output = ["-o", str(part / name), *LIBRARIES]
+                command = [*compiler, *options(nginx), *map(str, files), *output]
                 binary.run(binary.inside(root, [REPOSITORY, place], command), place / "fuzz.log")
             part.rename(target)
         return Programs(root, target)
@@ -70,6 +86,12 @@ def write_seeds(name: str, folder: Path) -> list[str]:
     for path, content in zip(paths, SEEDS[name](), strict=True):
         path.write_bytes(content)
     return list(map(str, paths))
+
+
+def write_dictionary(name: str, path: Path) -> None:
+    """Write a target's words as libFuzzer reads them."""
+    quoted = ("".join(f"\\x{byte:02x}" for byte in word) for word in WORDS[name])
+    path.write_text("".join(f'"{word}"\n' for word in quoted))
 
 
 def run(command: Sequence[str], limit_seconds: float) -> subprocess.CompletedProcess[str]:

@@ -91,10 +91,12 @@ def certificates() -> list[bytes]:
 
 
 def pems() -> list[bytes]:
-    """An SVID, one with an intermediate and its key first, one of a long serial, a bundle, and halves."""
+    """An SVID, one with an intermediate and its key first, one of a long serial, a bundle, halves, and an encrypted one."""
     leaf, key = (pem(label, der) for label, der in zip(("CERTIFICATE", "PRIVATE KEY"), certificate(ID), strict=True))
     long = pem("CERTIFICATE", certificate(ID, serial=(1 << 158) + 5)[0])
-    return [leaf + key, key + leaf + leaf, long + key, leaf + leaf, leaf, key]
+    cipher = b"Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00112233445566778899AABBCCDDEEFF\n\n"
+    locked = leaf.replace(b"CERTIFICATE-----\n", b"CERTIFICATE-----\n" + cipher, 1)
+    return [leaf + key, key + leaf + leaf, long + key, leaf + leaf, leaf, key, locked + key]
 
 
 def hello(*protocols: bytes) -> bytes:
@@ -151,6 +153,18 @@ def matches() -> list[bytes]:
     ]
 
 
+def requests() -> list[bytes]:
+    """How many bytes come first, and the head of a request: as it should be, as nginx takes it, and as nobody should."""
+    usual = b"GET /shop?a=b HTTP/1.1\r\nHost: server\r\nCookie: a=1\r\nX-Tenant: red\r\ncookie: b=2\r\n\r\n"
+    bare = b"GET / HTTP/1.1\r\nHost: server\nA: b\r\n\r\n"
+    absolute = b"GET http://server:80/%2e/x HTTP/1.1\r\nHost: server:80\r\n\r\n"
+    blanks = b"POST //a/../b HTTP/1.0\r\nHost:server  \r\nA:   \r\nB\r\n: c\r\nA: d  \nC_D: e \n\r\n"
+    many = b"GET / HTTP/1.1\r\n" + b"".join(b"A%d: %d\r\n" % (n, n) for n in range(101)) + b"\r\n"
+    ours = b"GET / HTTP/1.1\r\nX-Mesh-Peer-Identity: me\r\nX-Forwarded-Client-Cert: me\r\n\r\n"
+    heads = (usual, bare, absolute, blanks, many, ours)
+    return [b"\0" + head for head in heads] + [bytes([bare.index(b"A: b")]) + bare, b"\x30" + usual]
+
+
 SEEDS = {
     "state": documents,
     "match": matches,
@@ -158,4 +172,5 @@ SEEDS = {
     "pem": pems,
     "certificate": certificates,
     "address": addresses,
+    "request": requests,
 }

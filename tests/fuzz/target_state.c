@@ -6,6 +6,8 @@
 
 
 #include "fuzz.h"
+#include "ngx_mesh_circuit.h"
+#include "ngx_mesh_limit.h"
 #include "ngx_mesh_peer.h"
 #include "ngx_mesh_split.h"
 #include "ngx_mesh_table.h"
@@ -99,6 +101,62 @@ target_judge(ngx_mesh_table_t *t)
 }
 
 
+/* whoever a limit names is found with it; no number makes the clock go wrong */
+
+static void
+target_limit(ngx_mesh_limits_t *ls)
+{
+    ngx_int_t            rc;
+    ngx_uint_t           i, n;
+    ngx_msec_t           wait;
+    ngx_mesh_limited_t  *caller, *found;
+
+    for (i = 0; i < ls->ncallers; i++) {
+        caller = &ls->callers[i];
+
+        for (found = ngx_mesh_limits_find(ls, &caller->pod);
+             found != caller;
+             found = found->next)
+        {
+            fuzz_must(found != NULL);
+        }
+
+        (void) ngx_mesh_limit_holds_for_port(caller->limit, 8080);
+
+        for (n = 0; n < 3; n++) {
+            rc = ngx_mesh_bucket_take(caller, ngx_current_msec + n, &wait);
+
+            fuzz_must(rc == NGX_OK || rc == NGX_BUSY || rc == NGX_DECLINED);
+            fuzz_must(wait <= NGX_MESH_LIMIT_BURST_MAX * (uint64_t) 1000000
+                              * 1000);
+        }
+    }
+}
+
+
+static void
+target_break(ngx_mesh_table_t *t)
+{
+    ngx_uint_t               i;
+    ngx_mesh_guard_t        *g;
+    ngx_mesh_circuit_view_t  v;
+
+    for (i = 0; i < t->nbreakers; i++) {
+        g = &t->breakers[i].guard;
+
+        ngx_mesh_circuit_error(g);
+        ngx_mesh_circuit_view(g, &v);
+
+        fuzz_must(v.closes <= NGX_MESH_CIRCUIT_MSEC_MAX);
+        fuzz_must((v.closes > 0) == ngx_mesh_circuit_is_open(g));
+        fuzz_must(g->errors != 1 || g->window == 0 || g->circuit == NULL
+                  || ngx_mesh_circuit_is_open(g));
+    }
+
+    fuzz_must(ngx_mesh_circuits_lost(t, NULL) <= t->nbreakers);
+}
+
+
 int
 LLVMFuzzerTestOneInput(const u_char *data, size_t size)
 {
@@ -109,6 +167,8 @@ LLVMFuzzerTestOneInput(const u_char *data, size_t size)
 
     core_init();
     ngx_mesh_peers_init();
+    fuzz_must(ngx_mesh_circuits_map(ngx_cycle->log) == NGX_OK);
+    fuzz_must(ngx_mesh_buckets_map(ngx_cycle->log) == NGX_OK);
 
     pool = ngx_create_pool(4096, ngx_cycle->log);
 
@@ -130,6 +190,8 @@ LLVMFuzzerTestOneInput(const u_char *data, size_t size)
     fuzz_must(ngx_mesh_table_link(t) == NGX_OK);
     target_use(t);
     target_judge(t);
+    target_limit(&t->limits);
+    target_break(t);
     ngx_mesh_table_release(t);
 
     return 0;

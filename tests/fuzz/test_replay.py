@@ -19,6 +19,7 @@ CHANGES = {
     "certificate": 50_000,
     "address": 400_000,
     "match": 20_000,
+    "request": 100_000,
 }
 
 
@@ -35,10 +36,11 @@ def replayer() -> Programs:
 @pytest.mark.spec("6.state")
 @pytest.mark.timeout(300, func_only=True)
 def test_no_change_of_a_seed_breaks_a_decoder(replayer: Programs, target: str, tmp_path: Path) -> None:
-    """It is taken or refused; nothing is read or written where it must not be, and nothing is lost."""
+    """It is taken or refused; nothing is read or written where it must not be, nothing is lost, and nobody is asked."""
     seeds = programs.write_seeds(target, tmp_path)
     done = programs.run(replayer.command(target, [str(CHANGES[target]), "20261121", *seeds], tmp_path), 240)
     assert done.returncode == 0, done.stdout[-4000:]
+    assert done.stdout == ""
 
 
 def test_a_fault_is_found(replayer: Programs, tmp_path: Path) -> None:

@@ -30,22 +30,58 @@ ngx_http_mesh_count_headers(ngx_http_request_t *r)
 
 
 /*
+ * The end of what was read into the buffer that a value is in.  A line may be
+ * the last of its buffer: nginx goes on in another one then.
+ */
+
+static u_char *
+ngx_http_mesh_read_until(ngx_http_request_t *r, u_char *p)
+{
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl;
+
+    b = r->header_in;
+
+    if (p >= b->start && p < b->last) {
+        return b->last;
+    }
+
+    for (cl = r->http_connection->busy; cl; cl = cl->next) {
+        b = cl->buf;
+
+        if (p >= b->start && p < b->last) {
+            return b->last;
+        }
+    }
+
+    b = r->connection->buffer;
+
+    return p >= b->start && p < b->last ? b->last : p;
+}
+
+
+/*
  * nginx writes a zero over the byte after each value: the carriage return, or
  * the line feed if there is none.  "header_end" is the empty line's first.
+ * A blank before a line feed was one of several; a single one is what the
+ * zero is over, and cannot be told from a carriage return any more.
  */
 
 static ngx_uint_t
 ngx_http_mesh_is_bare(ngx_http_request_t *r, ngx_str_t *value)
 {
-    u_char  *p;
+    u_char  *p, *last;
 
-    p = value->data + value->len + 1;
+    p = value->data + value->len;
+    last = ngx_http_mesh_read_until(r, p);
 
-    while (*p == ' ') {
-        p++;
+    for (p++; p < last && *p == ' '; p++) { /* void */ }
+
+    if (p >= last || p == r->header_end) {
+        return 1;
     }
 
-    return p == r->header_end || (*p != CR && *p != LF);
+    return *p == LF ? p[-1] == ' ' : *p != CR;
 }
 
 

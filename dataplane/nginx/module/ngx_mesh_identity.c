@@ -112,8 +112,10 @@ ngx_mesh_svid_certificates(ngx_mesh_svid_t *svid, ngx_str_t *pem,
         return ngx_mesh_pem_error(error, "svid.pem: out of memory");
     }
 
+    /* the empty password keeps an encrypted block from asking the terminal */
+
     for ( ;; ) {
-        cert = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+        cert = PEM_read_bio_X509(bio, NULL, NULL, (void *) "");
 
         if (cert == NULL) {
             break;
@@ -151,8 +153,6 @@ ngx_mesh_svid_key(ngx_mesh_svid_t *svid, ngx_str_t *pem, ngx_str_t *error)
     if (bio == NULL) {
         return ngx_mesh_pem_error(error, "svid.pem: out of memory");
     }
-
-    /* the empty password keeps an encrypted key from asking the terminal */
 
     svid->key = PEM_read_bio_PrivateKey(bio, NULL, NULL, (void *) "");
 
@@ -333,7 +333,7 @@ ngx_mesh_bundle_read(ngx_str_t *pem, ngx_str_t *error)
     X509_STORE_set_flags(bundle->store, X509_V_FLAG_PARTIAL_CHAIN);
 
     for (n = 0; ; n++) {
-        cert = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+        cert = PEM_read_bio_X509(bio, NULL, NULL, (void *) "");
 
         if (cert == NULL) {
             break;
