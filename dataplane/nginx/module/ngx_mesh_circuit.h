@@ -47,7 +47,9 @@ void ngx_mesh_circuits_link(ngx_mesh_table_t *t);
 
 ngx_uint_t ngx_mesh_circuits_lost(ngx_mesh_table_t *t,
     ngx_mesh_policy_t **first);
+void ngx_mesh_circuits_tell(ngx_mesh_table_t *t);
 
+ngx_uint_t ngx_mesh_circuit_may_open(ngx_mesh_guard_t *g);
 ngx_uint_t ngx_mesh_circuit_is_open(ngx_mesh_guard_t *g);
 void ngx_mesh_circuit_error(ngx_mesh_guard_t *g);
 void ngx_mesh_circuit_view(ngx_mesh_guard_t *g, ngx_mesh_circuit_view_t *v);
