@@ -24,7 +24,7 @@ NGINX_PARTS = (
     "core/ngx_palloc",
     "os/unix/ngx_alloc",
 )
-_TLS = re.compile(r"openssl/|ngx_mesh_identity\.h")
+_TLS = re.compile(r"openssl/|ngx_mesh_(identity|record)\.h")
 NGINX_HEADERS = ("src/core", "src/event", "src/os/unix", "objs")
 
 

@@ -9,6 +9,7 @@
 
 
 #include "ngx_mesh.h"
+#include "ngx_mesh_record.h"
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
@@ -49,6 +50,16 @@ typedef enum {
 } ngx_mesh_handshake_e;
 
 
+/* those of a TLS 1.3 connection's two directions, until somebody takes them */
+
+typedef struct {
+    u_char                    client[NGX_MESH_SECRET_MAX];
+    u_char                    server[NGX_MESH_SECRET_MAX];
+    size_t                    nclient;
+    size_t                    nserver;
+} ngx_mesh_secrets_t;
+
+
 /* what the module remembers of one TLS connection, in its pool */
 
 typedef struct {
@@ -62,6 +73,7 @@ typedef struct {
     ngx_uint_t                nnames;
     ngx_uint_t                named;         /* unsigned :1, names are read */
     ngx_uint_t                closed;        /* unsigned :1, close_notify */
+    ngx_mesh_secrets_t       *secrets;
     ngx_pool_t               *pool;
     ngx_log_t                *log;
 } ngx_mesh_tls_t;
@@ -98,6 +110,13 @@ ngx_int_t ngx_mesh_tls_call(ngx_connection_t *c, ngx_str_t *identity,
 ngx_uint_t ngx_mesh_tls_is_stale(ngx_mesh_tls_t *tls);
 const char *ngx_mesh_handshake_name(ngx_mesh_handshake_e result);
 void ngx_mesh_tls_count(ngx_mesh_tls_t *tls, ngx_mesh_handshake_e result);
+
+
+/* ngx_mesh_secrets.c */
+
+void ngx_mesh_secrets_watch(SSL_CTX *ctx);
+void ngx_mesh_secrets_free(ngx_mesh_tls_t *tls);
+ngx_int_t ngx_mesh_secrets_take(ngx_connection_t *c, ngx_mesh_records_t *r);
 
 
 #endif /* _NGX_MESH_IDENTITY_H_INCLUDED_ */

@@ -98,6 +98,7 @@ static void
 ngx_mesh_tls_cleanup(void *data)
 {
     ngx_mesh_tls_count(data, NGX_MESH_HANDSHAKE_INCOMPLETE);
+    ngx_mesh_secrets_free(data);
 }
 
 

@@ -89,6 +89,8 @@ ngx_stream_mesh_check(ngx_stream_mesh_ctx_t *ctx, ngx_connection_t *c)
         return NGX_DECLINED;
     }
 
+    ctx->caller = tls;
+
     return ngx_stream_mesh_judge_caller(ctx, &tls->identity);
 }
 

@@ -15,10 +15,6 @@
 #include <openssl/err.h>
 
 
-#define NGX_STREAM_MESH_CLIENT    0
-#define NGX_STREAM_MESH_UPSTREAM  1
-
-
 static ssize_t ngx_stream_mesh_recv_client(ngx_connection_t *c, u_char *buf,
     size_t size);
 static ssize_t ngx_stream_mesh_recv_upstream(ngx_connection_t *c, u_char *buf,
@@ -52,6 +48,23 @@ ngx_stream_mesh_abort(ngx_connection_t *c)
 }
 
 
+static void
+ngx_stream_mesh_relay(ngx_stream_mesh_ctx_t *ctx, ngx_uint_t side,
+    ngx_connection_t *c)
+{
+    ctx->recv[side] = c->recv;
+    ctx->send_chain[side] = c->send_chain;
+
+    /* the end of the bytes must reach send_chain, even with none before it */
+
+    c->need_last_buf = (c->ssl != NULL);
+
+    ctx->records[side] = ngx_stream_mesh_records_take(c);
+
+    ngx_stream_mesh_watch_end(c);
+}
+
+
 void
 ngx_stream_mesh_relay_client(ngx_stream_mesh_ctx_t *ctx)
 {
@@ -59,17 +72,12 @@ ngx_stream_mesh_relay_client(ngx_stream_mesh_ctx_t *ctx)
 
     c = ctx->connection;
 
-    ctx->recv[NGX_STREAM_MESH_CLIENT] = c->recv;
-    ctx->send_chain[NGX_STREAM_MESH_CLIENT] = c->send_chain;
+    ngx_stream_mesh_relay(ctx, NGX_STREAM_MESH_CLIENT, c);
 
     c->recv = ngx_stream_mesh_recv_client;
     c->send_chain = ngx_stream_mesh_send_client;
 
-    /* the end of the bytes must reach send_chain, even with none before it */
-
-    c->need_last_buf = (c->ssl != NULL);
-
-    ngx_stream_mesh_watch_end(c);
+    ngx_stream_mesh_buffers_client(ctx);
 }
 
 
@@ -77,15 +85,12 @@ void
 ngx_stream_mesh_relay_upstream(ngx_stream_mesh_ctx_t *ctx,
     ngx_connection_t *pc)
 {
-    ctx->recv[NGX_STREAM_MESH_UPSTREAM] = pc->recv;
-    ctx->send_chain[NGX_STREAM_MESH_UPSTREAM] = pc->send_chain;
+    ngx_stream_mesh_relay(ctx, NGX_STREAM_MESH_UPSTREAM, pc);
 
     pc->recv = ngx_stream_mesh_recv_upstream;
     pc->send_chain = ngx_stream_mesh_send_upstream;
 
-    pc->need_last_buf = (pc->ssl != NULL);
-
-    ngx_stream_mesh_watch_end(pc);
+    ngx_stream_mesh_buffers_upstream(ctx);
 
     if (ctx->broken) {
         ngx_stream_mesh_abort(pc);
@@ -98,6 +103,10 @@ ngx_stream_mesh_recv(ngx_stream_mesh_ctx_t *ctx, ngx_uint_t side,
     ngx_connection_t *c, u_char *buf, size_t size)
 {
     ssize_t  n;
+
+    if (ctx->records[side]) {
+        return ngx_stream_mesh_records_recv(ctx->records[side], c, buf, size);
+    }
 
     n = ctx->recv[side](c, buf, size);
 
@@ -205,6 +214,10 @@ ngx_stream_mesh_send(ngx_stream_mesh_ctx_t *ctx, ngx_connection_t *c,
 {
     ngx_int_t     rc;
     ngx_chain_t  *cl, *last;
+
+    if (ctx->records[side]) {
+        return ngx_stream_mesh_records_send(ctx->records[side], c, in);
+    }
 
     last = NULL;
 

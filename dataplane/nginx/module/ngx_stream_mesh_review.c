@@ -18,15 +18,14 @@ static void
 ngx_stream_mesh_review_incoming(ngx_stream_mesh_ctx_t *ctx,
     ngx_mesh_table_t *t, ngx_mesh_judgement_t *j)
 {
-    ngx_str_t        nobody = ngx_null_string;
-    ngx_mesh_tls_t  *tls;
+    ngx_str_t  nobody = ngx_null_string;
 
     if (ctx->verdict.target == NGX_MESH_TO_TCP_MTLS) {
 
         if (t->access.enforced) {
-            tls = ngx_mesh_tls_get(ctx->connection);
-
-            ngx_mesh_access_judge(&t->access, tls ? &tls->identity : &nobody,
+            ngx_mesh_access_judge(&t->access,
+                                  ctx->caller ? &ctx->caller->identity
+                                              : &nobody,
                                   ctx->dst.port, NULL, j);
         }
 

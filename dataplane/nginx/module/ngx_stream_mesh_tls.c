@@ -35,6 +35,8 @@ ngx_stream_mesh_tls_servers(ngx_conf_t *cf)
         if (ngx_mesh_tls_serve(sscf->ssl.ctx, 1, cf->log) != NGX_OK) {
             return NGX_ERROR;
         }
+
+        ngx_mesh_secrets_watch(sscf->ssl.ctx);
     }
 
     return NGX_OK;
@@ -55,6 +57,9 @@ ngx_stream_mesh_set_session(ngx_peer_connection_t *pc, void *data)
     /* what is read is written as it is: a copy of it gains nothing */
 
     c->ssl->buffer = 0;
+
+    ngx_mesh_secrets_watch(c->ssl->session_ctx);
+    SSL_set_read_ahead(c->ssl->connection, 0);
 
     return ngx_mesh_tls_call(c, &ctx->peer->identity, &ngx_stream_mesh_alpn);
 }

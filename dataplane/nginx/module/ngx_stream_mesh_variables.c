@@ -207,7 +207,7 @@ ngx_stream_mesh_identity(ngx_stream_mesh_ctx_t *ctx, ngx_str_t *identity)
         return;
     }
 
-    tls = ngx_mesh_tls_get(ctx->connection);
+    tls = ctx->caller ? ctx->caller : ngx_mesh_tls_get(ctx->connection);
 
     if (tls) {
         *identity = tls->identity;
