@@ -21,6 +21,7 @@ MORE = {
     "pem": ("ngx_mesh_identity.c",),
     "certificate": ("ngx_mesh_identity.c",),
     "request": ("ngx_http_mesh_match.c", "ngx_http_mesh_syntax.c"),
+    "record": ("ngx_mesh_record.c", "ngx_mesh_record_open.c", "ngx_mesh_record_keys.c"),
 }
 # And of nginx.
 MORE_OF_NGINX = {"request": ("core/ngx_list", "http/ngx_http_parse")}

@@ -165,6 +165,23 @@ def requests() -> list[bytes]:
     return [b"\0" + head for head in heads] + [bytes([bare.index(b"A: b")]) + bare, b"\x30" + usual]
 
 
+def records() -> list[bytes]:
+    """What the peer of a record layer does: honest records, new keys, records of any kind, changed bits, other bytes."""
+    data = b"".join(bytes([0]) + size.to_bytes(2, "big") + bytes([size % 251]) for size in (1, 0, 100, 16384, 16383, 5))
+    update, answer = bytes([1, 1]), bytes([5])
+    closing = bytes([2, 2, 21, 0, 1, 0])
+    ticket = bytes([2, 9, 22, 0, 4, 0, 0, 5, 1, 2, 3, 4, 5])
+    halves = bytes([2, 3, 22, 0, 24, 0, 0]) + bytes([2, 2, 22, 7, 1, 1])
+    return [
+        bytes([1, 255]) + data + update + data + answer + data + closing,
+        bytes([0, 3]) + data + ticket + data,
+        bytes([5, 60]) + data + data + bytes([3, 0, 40, 1]) + data,
+        bytes([7, 1]) + halves + data,
+        bytes([2, 170]) + data + bytes([4, 20, 23, 3, 3, 0, 17]) + bytes(17) + data,
+        bytes([1, 0]) + bytes([0, 0, 0, 1]) * 40,
+    ]
+
+
 SEEDS = {
     "state": documents,
     "match": matches,
@@ -173,4 +190,5 @@ SEEDS = {
     "certificate": certificates,
     "address": addresses,
     "request": requests,
+    "record": records,
 }

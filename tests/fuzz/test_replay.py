@@ -20,6 +20,7 @@ CHANGES = {
     "address": 400_000,
     "match": 20_000,
     "request": 100_000,
+    "record": 10_000,
 }
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.nginx.conftest import Pair
 from tests.nginx.processes import private_kib
+from tests.nginx.streams import call, exchange, serving, set_up
 
 KIB_EACH = 15
 # So many come first: what they make the allocator take is there for those that are counted.
@@ -49,3 +50,20 @@ def test_an_idle_connection_of_the_application(pair: Pair, count: int) -> None:
         each = (sizes[1] - sizes[0]) / count
         print(f"{each:.1f} KiB for each of {count} idle connections from the application")
         assert each <= KIB_EACH
+
+
+@pytest.mark.spec("6.memory")
+def test_an_idle_tcp_connection(pair: Pair) -> None:
+    """Mutual TLS between the sidecars, and an application at either end: what each sidecar holds of it."""
+    count = 200
+    set_up(pair)
+    with serving(pair.server.pod), contextlib.ExitStack() as stack:
+        sizes = []
+        for more in (WARM, count):
+            for _ in range(more):
+                assert exchange(stack.enter_context(call(pair, 60))) == b"ping"
+            sizes.append([private_kib(sidecar.worker_pid) for sidecar in (pair.client, pair.server)])
+        for name, before, after in zip(("client's", "server's"), *sizes, strict=True):
+            each = (after - before) / count
+            print(f"{each:.1f} KiB for each of {count} idle TCP connections in the {name} sidecar")
+            assert each <= KIB_EACH
