@@ -18,10 +18,10 @@ CLANG_PACKAGES = ("clang", "libclang-rt-dev", "libc6-dev", "libssl-dev")
 # What a target needs beyond the parts of the module that know no connection and no TLS.
 MORE = {
     "hello": ("ngx_stream_mesh_hello.c",),
-    "pem": ("ngx_mesh_identity.c",),
-    "certificate": ("ngx_mesh_identity.c",),
     "request": ("ngx_http_mesh_match.c", "ngx_http_mesh_syntax.c"),
     "record": ("ngx_mesh_record.c", "ngx_mesh_record_open.c", "ngx_mesh_record_keys.c"),
+    "pem": ("ngx_mesh_identity.c", "ngx_mesh_chains.c"),
+    "certificate": ("ngx_mesh_identity.c", "ngx_mesh_chains.c"),
 }
 # And of nginx.
 MORE_OF_NGINX = {"request": ("core/ngx_list", "http/ngx_http_parse")}

@@ -219,6 +219,8 @@ ngx_http_mesh_send_status(ngx_http_request_t *r)
         ngx_mesh_text(&t, "\"bundle_digest\":null,");
     }
 
+    ngx_mesh_text(&t, "\"known_chains\":%ui,", ngx_mesh.known_chains);
+
     ngx_http_mesh_status_endpoints(&t, table);
     ngx_http_mesh_circuits_status(&t, table);
     ngx_mesh_text(&t, "}\n");

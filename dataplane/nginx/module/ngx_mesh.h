@@ -110,6 +110,7 @@ typedef struct {
     ngx_mesh_table_t         *table;         /* NULL until known */
     ngx_mesh_svid_t          *svid;
     ngx_mesh_bundle_t        *bundle;
+    ngx_uint_t                known_chains;  /* handshakes that met one */
 
     ngx_uint_t                seen;          /* generation taken over */
     ngx_uint_t                mark;          /* number of table changes */

@@ -354,6 +354,12 @@ ngx_mesh_bundle_read(ngx_str_t *pem, ngx_str_t *error)
         goto failed;
     }
 
+    bundle->chains = ngx_mesh_chains_create(bundle->store);
+    if (bundle->chains == NULL) {
+        (void) ngx_mesh_pem_error(error, "bundle.pem: out of memory");
+        goto failed;
+    }
+
     BIO_free(bio);
 
     ngx_hex_dump(bundle->digest, digest, 32);
@@ -376,6 +382,10 @@ failed:
 void
 ngx_mesh_bundle_free(ngx_mesh_bundle_t *bundle)
 {
+    if (bundle->chains) {
+        ngx_mesh_chains_free(bundle->chains);
+    }
+
     X509_STORE_free(bundle->store);
     ngx_free(bundle);
 }

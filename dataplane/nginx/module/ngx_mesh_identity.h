@@ -30,8 +30,12 @@ struct ngx_mesh_svid_s {
 };
 
 
+typedef struct ngx_mesh_chains_s  ngx_mesh_chains_t;
+
+
 struct ngx_mesh_bundle_s {
     X509_STORE               *store;
+    ngx_mesh_chains_t        *chains;        /* verified with the store */
     u_char                    digest[64];    /* sha256, hexadecimal */
     ngx_uint_t                number;        /* of this worker's bundles */
 };
@@ -89,6 +93,14 @@ void ngx_mesh_bundle_free(ngx_mesh_bundle_t *bundle);
 ngx_int_t ngx_mesh_throwaway_certificate(SSL_CTX *ctx);
 ngx_int_t ngx_mesh_uri_san(X509 *cert, u_char *buf, size_t *len);
 time_t ngx_mesh_not_after(X509 *cert);
+
+
+/* ngx_mesh_chains.c */
+
+ngx_mesh_chains_t *ngx_mesh_chains_create(X509_STORE *store);
+void ngx_mesh_chains_free(ngx_mesh_chains_t *chains);
+int ngx_mesh_chains_verify(ngx_mesh_chains_t *chains, X509_STORE_CTX *ctx,
+    ngx_mesh_direction_e direction);
 
 
 /* ngx_mesh_names.c: those that the peer may be, into tls->names */

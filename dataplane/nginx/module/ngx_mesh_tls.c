@@ -2,7 +2,8 @@
 /*
  * Who is at the other end of a TLS connection.  The verify callback accepts
  * a chain only if its leaf is a SPIFFE identity of our trust domain, and the
- * expected one where there is an expectation (contract 3.identity).
+ * expected one where there is an expectation (contract 3.identity), however
+ * often the chain was verified before.
  */
 
 
@@ -160,8 +161,10 @@ ngx_mesh_tls_identify(ngx_mesh_tls_t *tls, X509 *leaf)
 }
 
 
+/* OpenSSL asks this in place of X509_verify_cert() */
+
 static int
-ngx_mesh_tls_verify(int ok, X509_STORE_CTX *ctx)
+ngx_mesh_tls_verify(X509_STORE_CTX *ctx, void *arg)
 {
     int              err;
     SSL             *ssl;
@@ -170,11 +173,12 @@ ngx_mesh_tls_verify(int ok, X509_STORE_CTX *ctx)
     ssl = X509_STORE_CTX_get_ex_data(ctx, SSL_get_ex_data_X509_STORE_CTX_idx());
     tls = SSL_get_ex_data(ssl, ngx_mesh_tls_index);
 
-    if (tls == NULL) {
+    if (tls == NULL || ngx_mesh.bundle == NULL) {
+        X509_STORE_CTX_set_error(ctx, X509_V_ERR_APPLICATION_VERIFICATION);
         return 0;
     }
 
-    if (!ok) {
+    if (!ngx_mesh_chains_verify(ngx_mesh.bundle->chains, ctx, tls->direction)) {
         err = X509_STORE_CTX_get_error(ctx);
 
         ngx_log_error(NGX_LOG_INFO, tls->log, 0,
@@ -187,19 +191,11 @@ ngx_mesh_tls_verify(int ok, X509_STORE_CTX *ctx)
         return 0;
     }
 
-    if (X509_STORE_CTX_get_error_depth(ctx) != 0) {
-        return 1;
-    }
-
-    if (ngx_mesh_tls_identify(tls, X509_STORE_CTX_get_current_cert(ctx))
-        != NGX_OK)
-    {
+    if (ngx_mesh_tls_identify(tls, X509_STORE_CTX_get0_cert(ctx)) != NGX_OK) {
         X509_STORE_CTX_set_error(ctx, X509_V_ERR_APPLICATION_VERIFICATION);
         ngx_mesh_tls_count(tls, NGX_MESH_HANDSHAKE_IDENTITY);
         return 0;
     }
-
-    /* the verdict may come twice: once per certificate, then at the end */
 
     ngx_mesh_tls_count(tls, NGX_MESH_HANDSHAKE_OK);
 
@@ -240,8 +236,15 @@ ngx_mesh_tls_require_peer(SSL *ssl)
         return NGX_ERROR;
     }
 
-    SSL_set_verify(ssl, SSL_VERIFY_PEER|SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
-                   ngx_mesh_tls_verify);
+    /* of a context: nginx keeps those of its upstreams to itself until now */
+
+    SSL_CTX_set_cert_verify_callback(SSL_get_SSL_CTX(ssl),
+                                     ngx_mesh_tls_verify, NULL);
+
+    SSL_set_options(ssl, SSL_OP_NO_TX_CERTIFICATE_COMPRESSION
+                         |SSL_OP_NO_RX_CERTIFICATE_COMPRESSION);
+
+    SSL_set_verify(ssl, SSL_VERIFY_PEER|SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
 
     tls->bundle = ngx_mesh.bundle->number;
 
