@@ -16,7 +16,7 @@ _WEBSOCKET = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """/ echoes the request as JSON; /status/N, /chunked, /websocket, /hang, /drop do what they say."""
+    """/ echoes the request as JSON; /status/N, /chunked, /websocket, /hang, /drop, /large do what they say."""
 
     protocol_version = "HTTP/1.1"
     wbufsize = 65536  # head and body in one segment, as servers do: else each answer waits for a delayed ACK
@@ -44,6 +44,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self._answer(200, b"released")
         elif self.path == "/chunked":
             self._chunked()
+        elif self.path == "/large":
+            self._answer(200, bytes(4 << 20))
         elif self.path.startswith("/status/"):
             self._answer(int(self.path.rpartition("/")[2]), b"as asked")
         else:

@@ -3,13 +3,13 @@
 import re
 import select
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 
 import pytest
 
-from tests.nginx import http2
+from tests.nginx import bystanders, http2
 from tests.nginx.conftest import APPLICATION_PORT, SERVER, Pair
 from tests.nginx.documents import Document, To
 from tests.nginx.network import Pod
@@ -71,17 +71,12 @@ def target(pair: Pair) -> Pair:
 
 
 @contextmanager
-def nobody_is_disturbed(pair: Pair, plain_pod: Pod) -> Iterator[None]:
-    """Another caller's connection is served before and after, by the same worker."""
+def nobody_is_disturbed(pair: Pair, plain_pod: Pod) -> Iterator[bystanders.Bystanders]:
+    """Others' connections, with and without a sidecar, are served before, meanwhile and after, by the same worker."""
     worker = pair.server.worker_pid
-    with Client(plain_pod, pair.server.pod.address, APPLICATION_PORT) as other, pair.caller() as peer:
-        for client in (other, peer):
-            assert client.request("GET", "/other").status == 200
-        kept = other.connection.sock
-        yield
-        for client in (other, peer):
-            assert client.request("GET", "/other").status == 200
-        assert other.connection.sock is kept
+    stranger = partial(Client, plain_pod, pair.server.pod.address, APPLICATION_PORT)
+    with bystanders.served(stranger, pair.caller) as others:
+        yield others
     assert pair.server.worker_pid == worker
 
 
@@ -102,6 +97,82 @@ def test_malformed_request(target: Pair, plain_pod: Pod, name: str) -> None:
         assert answer.count(b"HTTP/1.1 ") <= 1
     assert set(target.app.requests) <= {"/other", "/"}
     assert "/smuggled" not in target.app.requests
+
+
+CHUNKS = {
+    "bare line feed after a size": b"5\nhello\r\n" + CHUNKED,
+    "bare line feed after data": b"5\r\nhello\n" + CHUNKED,
+    "bare line feed after an extension": b"5;a\nhello\r\n" + CHUNKED,
+    "bare line feed after the last size": b"0\n\r\n" + SMUGGLED,
+    "bare line feed at the end": b"0\r\n\n" + SMUGGLED,
+    "bare line feed after a trailer": b"0\r\nX: y\n\r\n" + SMUGGLED,
+    "bare carriage return after a size": b"5\rhello\r\n" + CHUNKED,
+    "bare carriage return in an extension": b"5;a\rb\r\nhello\r\n" + CHUNKED,
+    "bare carriage return in a trailer": b"0\r\nX: a\rb\r\n\r\n" + SMUGGLED,
+    "NUL in an extension": b"5;a\0b\r\nhello\r\n" + CHUNKED,
+    "folded trailer": b"0\r\n X: y\r\n\r\n" + SMUGGLED,
+    "negative size": b"-5\r\nhello\r\n" + CHUNKED,
+    "signed size": b"+5\r\nhello\r\n" + CHUNKED,
+    "no size": b"\r\nhello\r\n" + CHUNKED,
+    "space before a size": b" 5\r\nhello\r\n" + CHUNKED,
+    "size of other letters": b"5g\r\nhello\r\n" + CHUNKED,
+    "size over 64 bits": b"10000000000000005\r\nhello\r\n" + CHUNKED,
+    "size over 63 bits": b"8000000000000000\r\n" + SMUGGLED,
+    "too much data": b"5\r\nhello!\r\n" + CHUNKED,
+    "extension without end": b"5;" + b"x" * 20_000 + b"\r\nhello\r\n" + CHUNKED,
+    "trailers without end": b"0\r\n" + b"X: y\r\n" * 5_000 + b"\r\n" + SMUGGLED,
+}
+FRAMED = [
+    b"5\r\nhello\r\n0\r\n\r\n",
+    b"0005\r\nhello\r\n000\r\n\r\n",
+    b'5;a=b;c="d;e"\r\nhello\r\n0;last\r\n\r\n',
+    b"5 ; a\r\nhello\r\n0\r\n\r\n",
+    b"1\r\nh\r\n4\r\nello\r\n0\r\nX: y\r\nZ:\r\n\r\n",
+    b"0005\r\n\r\n\r\n\r\r\n0\r\n\r\n",
+]
+
+
+def send_framed(connection: socket.socket, chunks: bytes, slowly: bool) -> None:
+    """A POST of these chunks: all at once, or when the sidecar is ready to read them, in single bytes at first."""
+    expected = b"Expect: 100-continue\r\n" if slowly else b""
+    head = b"POST /framed HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n" + expected + b"\r\n"
+    if slowly:
+        connection.sendall(head)
+        assert connection.recv(100).startswith(b"HTTP/1.1 100")
+        head = b""
+    with suppress(BrokenPipeError, ConnectionResetError):
+        for byte in chunks[: 50 * slowly]:
+            connection.sendall(bytes([byte]))
+        connection.sendall(head + chunks[50 * slowly :])
+
+
+@pytest.mark.spec("6.abuse")
+@pytest.mark.parametrize("slowly", [False, True])
+def test_malformed_chunks(target: Pair, plain_pod: Pod, slowly: bool) -> None:
+    """4xx or a closed connection, and no second request, whether the chunks come with the headers or after them."""
+    with nobody_is_disturbed(target, plain_pod):
+        for name, chunks in CHUNKS.items():
+            with plain_pod.connect(target.server.pod.address, APPLICATION_PORT) as connection:
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                send_framed(connection, chunks, slowly)
+                answer = read_all(connection)
+            assert answer == b"" or answer.startswith((b"HTTP/1.1 400", b"HTTP/1.1 413")), (name, answer[:100])
+            assert answer.count(b"HTTP/1.1 ") <= 1, name
+    assert "/smuggled" not in target.app.requests
+    assert target.server.refusals("incoming", "malformed") == len(CHUNKS)
+
+
+@pytest.mark.spec("6.http")
+@pytest.mark.parametrize("slowly", [False, True])
+def test_chunks_in_every_allowed_form(target: Pair, plain_pod: Pod, slowly: bool) -> None:
+    """Extensions, zeros before a size and trailers are nothing to the application; the next request follows at once."""
+    for chunks in FRAMED:
+        with plain_pod.connect(target.server.pod.address, APPLICATION_PORT) as connection:
+            send_framed(connection, chunks + b"GET /next HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n", slowly)
+            answers = read_all(connection)
+        assert answers.count(b"HTTP/1.1 200") == 2, chunks
+        assert answers.count(b'"body_length": 5') == 1, chunks
+    assert target.app.requests == ["/framed", "/next"] * len(FRAMED)
 
 
 @pytest.mark.spec("6.abuse")
@@ -132,25 +203,6 @@ def test_body_over_the_limit_ends_clean(target: Pair, plain_pod: Pod, chunked: b
         assert data.startswith(b"HTTP/1.1 413")
         assert data.rstrip().endswith(b"</html>")
     assert target.server.refusals("incoming", "body_too_large") == 1
-
-
-@pytest.mark.spec("6.abuse")
-def test_slow_header_is_cut(target: Pair, plain_pod: Pod) -> None:
-    """A header that comes byte by byte is cut in under half a minute; idle connections between requests are not."""
-    with (
-        nobody_is_disturbed(target, plain_pod),
-        plain_pod.connect(target.server.pod.address, APPLICATION_PORT, timeout=60) as connection,
-    ):
-        connection.sendall(b"GET / HTTP/1.1\r\n")
-        end = time.monotonic() + 45
-        try:
-            while time.monotonic() < end and not select.select([connection], [], [], 0.5)[0]:
-                connection.sendall(b"X")
-            answer = connection.recv(100)
-        except (BrokenPipeError, ConnectionResetError):
-            answer = b""
-        assert time.monotonic() < end
-        assert answer == b"" or answer.split()[1] == b"408"
 
 
 @contextmanager

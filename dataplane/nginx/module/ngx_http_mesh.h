@@ -48,6 +48,9 @@ struct ngx_http_mesh_joined_s {
 };
 
 
+typedef struct ngx_http_mesh_chunked_s  ngx_http_mesh_chunked_t;
+
+
 /* one request's; it outlives internal redirects */
 
 typedef struct {
@@ -77,12 +80,16 @@ typedef struct {
     const char               *tls_cipher;
     const char               *refusal;       /* id of the reason */
     off_t                     received;      /* bytes of request body */
+    ngx_http_mesh_chunked_t  *chunked;       /* while its framing is read */
     ngx_http_mesh_joined_t   *joined;        /* that matches asked for */
 
     ngx_event_t              *timer;         /* of the whole request */
     ngx_http_upstream_conf_t *conf;          /* our own, if it is retried */
     void                    (*finalize)(ngx_http_request_t *r,
                                         ngx_int_t rc);
+    ngx_int_t               (*process_header)(ngx_http_request_t *r);
+    ngx_int_t               (*reinit_request)(ngx_http_request_t *r);
+    u_char                   *head;          /* of the answer, received */
     ngx_uint_t                retries;       /* that are left */
     ngx_uint_t                retried;
 
@@ -135,6 +142,7 @@ ngx_int_t ngx_http_mesh_refuse(ngx_http_mesh_ctx_t *ctx, const char *reason,
 /* ngx_http_mesh_syntax.c */
 ngx_int_t ngx_http_mesh_check_syntax(ngx_http_request_t *r,
     const char **reason);
+void ngx_http_mesh_authority(ngx_http_request_t *r, ngx_str_t *authority);
 
 /* ngx_http_mesh_log.c */
 ngx_int_t ngx_http_mesh_log_handler(ngx_http_request_t *r);
@@ -188,6 +196,13 @@ void ngx_http_mesh_cork(ngx_connection_t *c);
 
 /* ngx_http_mesh_body.c */
 void ngx_http_mesh_body_init(void);
+
+/* ngx_http_mesh_chunked.c */
+ngx_int_t ngx_http_mesh_chunked_begin(ngx_http_mesh_ctx_t *ctx);
+void ngx_http_mesh_chunked_end(ngx_http_mesh_ctx_t *ctx);
+
+/* ngx_http_mesh_interim.c */
+void ngx_http_mesh_interim_watch(ngx_http_mesh_ctx_t *ctx);
 
 /* ngx_http_mesh_control.c, ngx_http_mesh_metrics.c */
 char *ngx_http_mesh_control(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);

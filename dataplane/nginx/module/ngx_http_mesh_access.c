@@ -75,6 +75,7 @@ ngx_http_mesh_cleanup(void *data)
     ngx_http_mesh_ctx_t  *ctx = data;
 
     ngx_http_mesh_request_end(ctx);
+    ngx_http_mesh_chunked_end(ctx);
 
     while (ctx->nheld) {
         ngx_mesh_peer_release(ctx->held[--ctx->nheld]);
@@ -251,6 +252,11 @@ ngx_http_mesh_access_incoming(ngx_http_mesh_ctx_t *ctx)
     if (rc != NGX_OK) {
         ngx_http_mesh_last(r);
         return ngx_http_mesh_refuse(ctx, reason, rc);
+    }
+
+    if (ngx_http_mesh_chunked_begin(ctx) != NGX_OK) {
+        ngx_http_mesh_last(r);
+        return ngx_http_mesh_refuse(ctx, "malformed", NGX_HTTP_BAD_REQUEST);
     }
 
     ngx_http_mesh_strip_headers(r);

@@ -78,6 +78,9 @@ ngx_http_mesh_init_peer(ngx_http_request_t *r,
 
     if (ctx->protocol == NGX_MESH_GRPC) {
         ngx_http_mesh_grpc_watch(ctx);
+
+    } else {
+        ngx_http_mesh_interim_watch(ctx);
     }
 
     return ngx_http_mesh_retry_init(ctx);

@@ -112,16 +112,17 @@ ngx_http_mesh_has_bare_line_feed(ngx_http_request_t *r)
 }
 
 
-static ngx_uint_t
-ngx_http_mesh_has_other_host(ngx_http_request_t *r)
-{
-    u_char     *p, *last;
-    ngx_str_t  *host;
+/* the host and port of an absolute URI; of any other form nothing */
 
-    if (r->schema_start == NULL || r->host_start == NULL
-        || r->headers_in.host == NULL)
-    {
-        return 0;
+void
+ngx_http_mesh_authority(ngx_http_request_t *r, ngx_str_t *authority)
+{
+    u_char  *p, *last;
+
+    ngx_str_null(authority);
+
+    if (r->schema_start == NULL || r->host_start == NULL) {
+        return;
     }
 
     last = r->request_line.data + r->request_line.len;
@@ -132,10 +133,26 @@ ngx_http_mesh_has_other_host(ngx_http_request_t *r)
         }
     }
 
+    authority->data = r->host_start;
+    authority->len = p - r->host_start;
+}
+
+
+static ngx_uint_t
+ngx_http_mesh_has_other_host(ngx_http_request_t *r)
+{
+    ngx_str_t  *host, authority;
+
+    ngx_http_mesh_authority(r, &authority);
+
+    if (authority.data == NULL || r->headers_in.host == NULL) {
+        return 0;
+    }
+
     host = &r->headers_in.host->value;
 
-    return host->len != (size_t) (p - r->host_start)
-           || ngx_strncasecmp(host->data, r->host_start, host->len) != 0;
+    return host->len != authority.len
+           || ngx_strncasecmp(host->data, authority.data, host->len) != 0;
 }
 
 

@@ -3,6 +3,7 @@
  * Variables for the configuration and the access log.
  *
  *     $mesh_direction        incoming, outgoing
+ *     $mesh_host             what the caller calls it, in HTTP/1
  *     $mesh_original_dst     where the connection was going
  *     $mesh_upstream         <namespace>/<service>:<port>
  *     $mesh_peer_identity    the other side's SPIFFE ID, proven
@@ -35,6 +36,8 @@ typedef enum {
 
 static ngx_int_t ngx_http_mesh_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_mesh_variable_host(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_mesh_variable_log(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_mesh_variable_none(ngx_http_request_t *r,
@@ -45,6 +48,9 @@ static ngx_http_variable_t  ngx_http_mesh_variables[] = {
 
     { ngx_string("mesh_direction"), NULL, ngx_http_mesh_variable,
       NGX_HTTP_MESH_V_DIRECTION, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("mesh_host"), NULL, ngx_http_mesh_variable_host,
+      0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("mesh_original_dst"), NULL, ngx_http_mesh_variable,
       NGX_HTTP_MESH_V_ORIGINAL_DST, NGX_HTTP_VAR_NOCACHEABLE, 0 },
@@ -158,6 +164,32 @@ ngx_http_mesh_variable_dst(ngx_http_mesh_ctx_t *ctx,
     return ngx_http_mesh_variable_str(v, p,
                    ngx_mesh_addr_text(p, p + NGX_MESH_PEER_NAME_MAX, &ctx->dst)
                    - p);
+}
+
+
+/*
+ * HTTP/1.0 may leave the header out; what is passed on is HTTP/1.1, which
+ * may not (RFC 9112, 3.2).
+ */
+
+static ngx_int_t
+ngx_http_mesh_variable_host(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_str_t             authority;
+    ngx_http_mesh_ctx_t  *ctx;
+
+    if (r->headers_in.host) {
+        return ngx_http_mesh_variable_str(v, r->headers_in.host->value.data,
+                                          r->headers_in.host->value.len);
+    }
+
+    ngx_http_mesh_authority(r, &authority);
+    ctx = ngx_http_mesh_ctx(r);
+
+    return (authority.len || ctx == NULL)
+           ? ngx_http_mesh_variable_str(v, authority.data, authority.len)
+           : ngx_http_mesh_variable_dst(ctx, v);
 }
 
 
