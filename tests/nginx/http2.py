@@ -28,6 +28,7 @@ class Answer:
     """What came back on one stream."""
 
     headers: dict[str, str] = field(default_factory=dict)
+    blocks: int = 0
     body: bytes = b""
     reset: int | None = None
     ended: bool = False
@@ -103,6 +104,7 @@ class Http2:
             self.told_to_go = True
         answer = self._answers.get(getattr(event, "stream_id", 0) or 0, Answer())
         if isinstance(event, ResponseReceived | TrailersReceived):
+            answer.blocks += 1
             answer.headers.update({str(name): str(value) for name, value in event.headers or ()})
         elif isinstance(event, DataReceived):
             answer.body += event.data or b""
@@ -136,6 +138,10 @@ def _serve_connection(connection: socket.socket) -> None:
                 elif isinstance(event, StreamEnded):
                     stream = event.stream_id or 0
                     request = requests.pop(stream)
+                    if request[":path"] == "/alone":
+                        alone = [(":status", "200"), ("content-type", "application/grpc"), ("grpc-status", "5")]
+                        h2.send_headers(stream, [*alone, ("grpc-message", "alone")], end_stream=True)
+                        continue
                     status = request[":path"].rpartition("/status/")[2] if "/status/" in request[":path"] else "200"
                     h2.send_headers(stream, [(":status", status), ("x-answer", "1")])
                     h2.send_data(stream, json.dumps(request).encode())
@@ -145,7 +151,7 @@ def _serve_connection(connection: socket.socket) -> None:
 
 @contextmanager
 def serve(pod: Pod, port: int) -> Iterator[None]:
-    """Answers each request with its headers as JSON, and a trailer; /status/N with that status."""
+    """Answers each request with its headers as JSON, and a trailer; /status/N with that status; /alone with headers only."""
     listener = pod.listener(port)
 
     def accept() -> None:

@@ -77,6 +77,37 @@ def test_dead_endpoint_is_stepped_over(pair: Pair, plain_pod: Pod) -> None:
 
 
 @pytest.mark.spec("6.endpoints")
+def test_dead_endpoint_is_tried_again_later(pair: Pair, plain_pod: Pod) -> None:
+    """Left out at once, and back in its turn when it answers again, with nothing told to NGINX meanwhile."""
+    pair.client.apply(pair.client_document("permissive", [To(plain_pod.address, DEAD_PORT), *pair.endpoints()]))
+    with pair.caller() as caller:
+        assert [caller.request("GET", "/").status for _ in range(10)] == [200] * 10
+        with application.serve(plain_pod, DEAD_PORT, "revived") as revived:
+            wait_until(
+                lambda: caller.request("GET", "/").status == 200 and revived.requests, "a turn of the revived one"
+            )
+            before = len(revived.requests)
+            seen = collections.Counter(caller.request("GET", "/").echo["name"] for _ in range(10))
+            assert seen == {"app": 5, "revived": 5}
+            assert len(revived.requests) == before + 5
+    assert not any(item["failing"] for item in pair.client.status()["endpoints"])
+
+
+@pytest.mark.spec("6.balancing")
+def test_method_changes_at_run_time(pair: Pair) -> None:
+    """The same endpoints and connections, another method with the next request, in the same NGINX."""
+    with pair.caller() as caller:
+        for before in METHODS:
+            pair.client.apply(pair.client_document(endpoints=pair.endpoints(2), lb=before))
+            assert caller.request("GET", "/").status == 200
+            pair.client.apply(pair.client_document(endpoints=pair.endpoints(2), lb="round_robin"))
+            seen = [caller.request("GET", "/").echo["local"] for _ in range(6)]
+            assert set(seen[::2]) != set(seen[1::2])
+            assert len(set(seen[::2])) == len(set(seen[1::2])) == 1
+    assert pair.client.handshakes("outgoing", "ok") <= 4
+
+
+@pytest.mark.spec("6.endpoints")
 def test_all_dead_is_502_and_none_is_503(pair: Pair, plain_pod: Pod) -> None:
     """Every endpoint is tried before the sidecar gives up; a Service without endpoints is said to be unavailable."""
     with pair.caller() as caller:

@@ -166,9 +166,17 @@ def test_message_over_the_limit(pair: GrpcPair) -> None:
 
 
 @pytest.mark.spec("6.grpc")
-def test_many_streams_at_once(pair: GrpcPair) -> None:
-    """200 open streams on one channel: each answers, and unary calls pass beside them."""
-    with grpc_application.serve(pair.server.pod, PORT + 1, threads=210):
+@pytest.mark.spec("6.stress")
+@pytest.mark.parametrize(
+    "count",
+    [
+        pytest.param(200, id="short"),
+        pytest.param(1000, id="long", marks=[pytest.mark.soak, pytest.mark.timeout(1800)]),
+    ],
+)
+def test_many_streams_at_once(pair: GrpcPair, count: int) -> None:
+    """So many open streams on one channel: each answers, twice, and unary calls pass beside them."""
+    with grpc_application.serve(pair.server.pod, PORT + 1, threads=count + 10):
         endpoints = [To(pair.server.pod.address, PORT + 1, SERVER_ID)]
         pair.server.apply(Document(incoming={PORT + 1: "grpc"}))
         pair.client.apply(pair.client_document(endpoints=endpoints))
@@ -176,15 +184,17 @@ def test_many_streams_at_once(pair: GrpcPair) -> None:
 
         def messages(number: int) -> Iterator[bytes]:
             yield b"%d" % number
-            release.wait(60)
+            release.wait(600)
+            yield b"again"
 
-        streams = [pair.caller.chat(messages(number), timeout=120) for number in range(200)]
+        streams = [pair.caller.chat(messages(number), timeout=900) for number in range(count)]
         for number, stream in enumerate(streams):
             assert next(stream) == b"%d" % number
-        assert pair.caller.echo(b"beside", timeout=20) == b"beside"
+        for _ in range(20):
+            assert pair.caller.echo(b"beside", timeout=60) == b"beside"
         release.set()
         for stream in streams:
-            assert list(stream) == []
+            assert list(stream) == [b"again"]
 
 
 @pytest.mark.spec("6.grpc")
@@ -315,6 +325,24 @@ def test_http2_that_is_not_grpc(pair: GrpcPair, plain_pod: Pod) -> None:
         answer = client.answer(stream)
     assert answer.headers[":status"] == "403"
     assert "grpc-status" not in answer.headers
+
+
+@pytest.mark.spec("6.grpc")
+def test_an_answer_of_headers_alone(pair: GrpcPair) -> None:
+    """What gRPC calls Trailers-Only stays one block of headers that ends its stream, and the next call passes."""
+    pair.server.apply(Document(incoming={PORT + 3: "grpc"}))
+    pair.client.apply(pair.client_document(endpoints=[To(pair.server.pod.address, PORT + 3, SERVER_ID)]))
+    with (
+        http2.serve(pair.server.pod, PORT + 3),
+        http2.connected(pair.client.pod, pair.service, SERVICE_PORT) as client,
+    ):
+        for _ in range(3):
+            answer = client.answer(
+                client.send("POST", "/alone", [("content-type", "application/grpc"), ("te", "trailers")])
+            )
+            assert answer.headers == answer.headers | {":status": "200", "grpc-status": "5", "grpc-message": "alone"}
+            assert (answer.blocks, answer.body, answer.reset) == (1, b"", None)
+            assert client.answer(client.send("GET", "/status/404")).blocks == 2
 
 
 @pytest.mark.spec("6.drain")

@@ -63,10 +63,11 @@ def test_response_is_not_held_back(pair: Pair) -> None:
 
 
 @contextmanager
-def upgraded(pair: Pair) -> Iterator[Callable[[bytes], bytes]]:
-    """An upgraded connection to the Service: a message in, its echo out."""
+def upgraded(pair: Pair, way: tuple[Pod, str, int] | None = None) -> Iterator[Callable[[bytes], bytes]]:
+    """An upgraded connection to the Service, or from a pod to an address and port: a message in, its echo out."""
     key = base64.b64encode(os.urandom(16))
-    with pair.client.pod.connect(pair.service, 80) as connection:
+    pod, address, port = way or (pair.client.pod, pair.service, 80)
+    with pod.connect(address, port) as connection:
         connection.sendall(
             b"GET /websocket HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + key + b"\r\n\r\n"
@@ -150,7 +151,7 @@ def test_body_limit_changes_at_run_time(pair: Pair) -> None:
 
 @pytest.mark.spec("6.http")
 def test_bad_requests_are_refused_not_smuggled(pair: Pair) -> None:
-    """Duplicate Host, both lengths, a bare line feed in a chunk size: 400 at the first sidecar."""
+    """Duplicate Host, both lengths, two lengths, none, an unknown coding: refused at the caller's own sidecar."""
     for request in (
         b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",

@@ -123,6 +123,26 @@ def test_endpoint_that_takes_no_connection_is_left_out(pair: Pair, plain_pod: Po
 
 
 @pytest.mark.spec("6.tcp")
+def test_dead_endpoint_is_tried_again_later(pair: Pair, plain_pod: Pod) -> None:
+    """When it takes connections again it gets its turn, with nothing told to NGINX meanwhile."""
+    revived, alive = To(plain_pod.address, 9999), To(plain_pod.address, TCP_PORT)
+    pair.client.apply(client_document(pair, "permissive", [revived, alive]))
+
+    def answers() -> bool:
+        with call(pair) as connection:
+            return exchange(connection) == b"ping"
+
+    with serving(plain_pod):
+        assert [answers() for _ in range(6)] == [True] * 6
+        with serving(plain_pod, port=revived.port) as server:
+            wait_until(lambda: answers() and server.accepted, "a turn of the revived one")
+            before = len(server.accepted)
+            assert [answers() for _ in range(10)] == [True] * 10
+            assert len(server.accepted) == before + 5
+    assert not any(item["failing"] for item in pair.client.status()["endpoints"])
+
+
+@pytest.mark.spec("6.tcp")
 def test_endpoint_whose_handshake_fails_is_left_out(pair: Pair, plain_pod: Pod) -> None:
     """A pod that is not who it must be: the connection goes to the next one, none to it."""
     [good] = endpoints(pair)

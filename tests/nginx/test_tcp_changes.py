@@ -31,6 +31,7 @@ from tests.nginx.streams import (
     set_up,
     wait_for_refusal,
 )
+from tests.nginx.test_modes import CHANGES
 
 
 @pytest.mark.spec("6.tcp-changes")
@@ -65,19 +66,37 @@ def test_mode_changes_act_on_new_connections(pair: Pair, plain_pod: Pod) -> None
 
 @pytest.mark.spec("6.tcp-changes")
 def test_modes_spread_without_a_failed_connection(pair: Pair) -> None:
-    """strict → permissive → off and back: the server first when it weakens, last when it hardens."""
+    """From each mode to each other one, one sidecar after the other."""
     set_up(pair)
     known = pair.client.pod.address
+    documents = {
+        "client": lambda mode: pair.client.apply(client_document(pair, mode)),
+        "server": lambda mode: pair.server.apply(server_document(mode).injected(known)),
+    }
     with serving(pair.server.pod):
-        for mode in ("permissive", "off", "permissive", "strict"):
-            changes = [
-                lambda mode=mode: pair.server.apply(server_document(mode).injected(known)),
-                lambda mode=mode: pair.client.apply(client_document(pair, mode)),
-            ]
-            for change in changes if mode != "strict" else reversed(changes):
-                change()
+        for change in CHANGES:
+            first, mode = change.split()
+            for side in sorted(documents, reverse=first == "server"):
+                documents[side](mode)
                 with call(pair) as connection:
                     assert exchange(connection) == b"ping"
+
+
+@pytest.mark.spec("3.identity")
+def test_reused_address_fails_closed(pair: Pair) -> None:
+    """A pod of another identity has the address now, known to the caller or not yet: no new connection reaches it."""
+    other = "spiffe://example.org/ns/shop/sa/other"
+    set_up(pair, "permissive")
+    with serving(pair.server.pod) as server:
+        with call(pair) as connection:
+            assert exchange(connection) == b"ping"
+        pair.client.apply(client_document(pair, "permissive", endpoints(pair, identity=other)))
+        assert call_is_reset(pair)
+        pair.client.apply(client_document(pair, "permissive"))
+        pair.server.apply(None, pair.issue("/ns/shop/sa/other"))
+        assert call_is_reset(pair)
+    assert bytes(server.heard) == b"ping"
+    assert pair.client.handshakes("outgoing", "identity") >= 2
 
 
 @pytest.mark.spec("3.rotation")

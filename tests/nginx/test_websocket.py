@@ -2,8 +2,10 @@
 
 import pytest
 
-from tests.nginx.conftest import CLIENT, SERVER, Pair
-from tests.nginx.documents import Document
+from tests.nginx import application
+from tests.nginx.conftest import APPLICATION_PORT, CLIENT, SERVER, Pair
+from tests.nginx.documents import Document, To
+from tests.nginx.network import Pod
 from tests.nginx.sidecar import wait_until
 from tests.nginx.test_http import upgraded
 
@@ -33,6 +35,24 @@ def test_drain_leaves_it_alone(pair: Pair) -> None:
         pair.server.request("POST", "/drain")
         assert echo(b"still") == b"still"
     wait_until(lambda: pair.server.metrics()["nginxplus_connections_active"] == 0, "its end")
+
+
+@pytest.mark.spec("6.websocket")
+def test_plaintext(pair: Pair, plain_pod: Pod) -> None:
+    """From a pod without a sidecar into a permissive one, out of one to a pod without, and both in mode off."""
+    pair.set_up("permissive")
+    place = (plain_pod, pair.server.pod.address, APPLICATION_PORT)
+    with upgraded(pair, place) as echo:
+        assert echo(b"in" * 5000) == b"in" * 5000
+        pair.server.apply(pair.server_document("strict"))
+        assert echo(b"was let in") == b"was let in"
+    with application.serve(plain_pod, APPLICATION_PORT):
+        pair.client.apply(pair.client_document("permissive", [To(plain_pod.address, APPLICATION_PORT)]))
+        with upgraded(pair) as echo:
+            assert echo(b"out" * 5000) == b"out" * 5000
+    pair.set_up("off")
+    with upgraded(pair) as echo:
+        assert echo(b"off") == b"off"
 
 
 @pytest.mark.spec("6.http")
