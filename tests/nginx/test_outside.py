@@ -58,7 +58,7 @@ def test_the_mode_changes_at_run_time(pair: Pair, plain_pod: Pod) -> None:
     """Each call goes by the mode of its time: what is open when it becomes strict is reset."""
     pod = pair.client.pod
     with serving(plain_pod), ExitStack() as stack:
-        opened = []
+        opened: list[socket.socket] = []
         for mode in ("permissive", "strict", "off", "strict", "permissive"):
             pair.client.apply(Document(mode=mode))
             connection = stack.enter_context(pod.connect(plain_pod.address, TCP_PORT))
