@@ -57,6 +57,17 @@ target_read(target_t *t, ngx_buf_t *b, const u_char *old, size_t kept,
 }
 
 
+/* nginx moves what it has not set yet, too: there it is but a number */
+
+static void
+target_move(u_char **p, u_char *old, u_char *start)
+{
+    if (*p) {
+        *p = start + (*p - old);
+    }
+}
+
+
 /* as ngx_http_alloc_large_header_buffer(), once: the second takes all */
 
 static ngx_int_t
@@ -81,9 +92,9 @@ target_more(target_t *t)
 
     if (kept) {
         r->header_name_start = b->start;
-        r->header_name_end = b->start + (r->header_name_end - old);
-        r->header_start = b->start + (r->header_start - old);
-        r->header_end = b->start + (r->header_end - old);
+        target_move(&r->header_name_end, old, b->start);
+        target_move(&r->header_start, old, b->start);
+        target_move(&r->header_end, old, b->start);
     }
 
     t->link.buf = b;

@@ -81,7 +81,9 @@ ngx_http_mesh_is_bare(ngx_http_request_t *r, ngx_str_t *value)
         return 1;
     }
 
-    return *p == LF ? p[-1] == ' ' : *p != CR;
+    /* a line is whole in its buffer: what ends that one is of the next line */
+
+    return *p == LF ? p[-1] == ' ' : *p != CR || p + 1 == last;
 }
 
 
