@@ -19,12 +19,13 @@ CLANG_PACKAGES = ("clang", "libclang-rt-dev", "libc6-dev", "libssl-dev")
 MORE = {
     "hello": ("ngx_stream_mesh_hello.c",),
     "request": ("ngx_http_mesh_match.c", "ngx_http_mesh_syntax.c"),
+    "chunked": ("ngx_http_mesh_chunked.c",),
     "record": ("ngx_mesh_record.c", "ngx_mesh_record_open.c", "ngx_mesh_record_keys.c"),
     "pem": ("ngx_mesh_identity.c", "ngx_mesh_chains.c"),
     "certificate": ("ngx_mesh_identity.c", "ngx_mesh_chains.c"),
 }
 # And of nginx.
-MORE_OF_NGINX = {"request": ("core/ngx_list", "http/ngx_http_parse")}
+MORE_OF_NGINX = {"request": ("core/ngx_list", "http/ngx_http_parse"), "chunked": ("http/ngx_http_parse",)}
 HTTP_HEADERS = ("src/http", "src/http/modules")
 LIBRARIES = ("-lssl", "-lcrypto")
 # nginx's own hash shifts bytes into the sign, it copies nothing at NULL, and it compares words at any address (tests/nginx/undefined.txt).

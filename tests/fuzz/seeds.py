@@ -182,6 +182,16 @@ def records() -> list[bytes]:
     ]
 
 
+def chunks() -> list[bytes]:
+    """How many bytes come with the header, how many by each read, and a body: as it should be, and as another server may see it."""
+    plain = b"5\r\nhello\r\n0\r\n\r\n"
+    long = b'1a;a=b;c="d"\r\n' + bytes(range(26)) + b"\r\n00\r\nA: b\r\nC:\r\n\r\nGET / HTTP/1.1\r\n"
+    bare = b"2\nab\r\n0\n\n"
+    odd = b"F \r\n0123456789abcde\r\n0;\r\n A: b\r\n\r\n"
+    huge = b"7fffffffffffffff\r\nab"
+    return [bytes(cut) + body for cut in ((0, 1), (255, 0), (7, 3)) for body in (plain, long, bare, odd, huge)]
+
+
 SEEDS = {
     "state": documents,
     "match": matches,
@@ -191,4 +201,5 @@ SEEDS = {
     "address": addresses,
     "request": requests,
     "record": records,
+    "chunked": chunks,
 }

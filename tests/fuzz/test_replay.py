@@ -10,6 +10,7 @@ import pytest
 from tests.fuzz import programs
 from tests.fuzz.programs import Programs
 from tests.fuzz.seeds import SEEDS, hello
+from tests.fuzz.words import WORDS
 
 # So many that each takes a second or two where nothing else runs.
 CHANGES = {
@@ -21,6 +22,7 @@ CHANGES = {
     "match": 20_000,
     "request": 100_000,
     "record": 10_000,
+    "chunked": 400_000,
 }
 
 
@@ -49,6 +51,11 @@ def test_a_fault_is_found(replayer: Programs, tmp_path: Path) -> None:
     done = programs.run(replayer.command("state", ["1", "1", str(tmp_path / "none")], tmp_path), 60)
     assert done.returncode != 0
     assert "must: file != NULL" in done.stdout
+
+
+def test_each_target_has_words() -> None:
+    """A fuzzer does not start without them."""
+    assert set(WORDS) == set(SEEDS)
 
 
 def test_seeds_are_what_they_claim() -> None:

@@ -62,4 +62,18 @@ WORDS = {
     "certificate": _DER,
     "address": [b"::", b"255", b".", b":", b"ffff", b"::ffff:", b"%eth0", b"0x7f"],
     "request": [*_HEADERS.encode().split(b"|"), *_LINE_ENDS],
+    # What a step of the peer is, and what a record begins with.
+    "record": [*(bytes([step]) for step in range(8)), b"\x16", b"\x15", b"\x17\x03\x03", b"\x18\x00\x00\x01"],
+    "chunked": [
+        b"0\r\n\r\n",
+        b"1\r\n",
+        b"\r\n",
+        b"\n",
+        b";a=b",
+        b" ",
+        b"\t",
+        b"A: b\r\n",
+        b"7fffffffffffffff",
+        b"ffff",
+    ],
 }
