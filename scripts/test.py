@@ -59,9 +59,13 @@ LANES = (
 )
 SANITIZE = sanitized("sanitize", 3600, "tests/nginx")
 UP = Stage("up", python("-m", "embedded.up", "--cluster", CLUSTER), 1500)
-E2E = pytest("e2e", "e2e and not soak", 2400, mesh=True)
+# After everything else on the mesh: it takes the mesh away, and with it any second run.
+_REMOVAL = "tests/e2e/test_removal.py"
+E2E = pytest("e2e", "e2e and not soak", 2400, f"--ignore={_REMOVAL}", mesh=True)
+REMOVAL = dataclasses.replace(pytest("removal", "e2e and not soak", 900, _REMOVAL, mesh=True), again=())
 SOAK = dataclasses.replace(
-    pytest("soak", "e2e or soak", 6 * 3600, "--timeout=0"), variables=lambda: {**_mesh_variables(), "MESH_SOAK": "1"}
+    pytest("soak", "e2e or soak", 6 * 3600, f"--ignore={_REMOVAL}", "--timeout=0"),
+    variables=lambda: {**_mesh_variables(), "MESH_SOAK": "1"},
 )
 # Properties on new examples, in place of the same ones in each run (tests/conftest.py).
 PROPERTIES = dataclasses.replace(
@@ -84,11 +88,12 @@ async def unit(tally: Tally) -> None:
 
 
 async def mesh(tally: Tally, then: Stage) -> None:
-    """Bring up the mesh as `make up` does, run *then* on it, and take it away again."""
+    """Bring up the mesh as `make up` does, run *then* on it, then what removes it, and take the cluster away."""
     try:
         if await stages.run(UP, tally):
             await stages.run(then, tally)
             await stages.give_a_second_run(tally, (then,))
+            await stages.run(REMOVAL, tally)
     finally:
         await stages.run(DOWN, tally)
 
