@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from embedded.tools import __main__ as tools
+from embedded.tools import lock, paths
 from tests.fakes.authority import Authority, Issued
 from tests.fakes.nats_server import HOST, write_certificates
 from tests.nginx import application, binary, sanitized
@@ -77,6 +79,13 @@ def plain_pod(network: Network) -> Pod:
 @pytest.fixture(scope="session")
 def authority() -> Authority:
     return Authority()
+
+
+@pytest.fixture(scope="session")
+def fortio() -> Path:
+    """The load generator, made if need be."""
+    assert tools.make(lock.load().select(["fortio"]), paths.store()) == 0
+    return paths.path_of("fortio")
 
 
 Start = Callable[[Pod], Sidecar]

@@ -14,8 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from embedded.tools import __main__ as tools
-from embedded.tools import lock, paths
 from mesh.api import names
 from tests.fakes.authority import Authority
 from tests.nginx import application, changes, fast_application, open_loop
@@ -35,13 +33,6 @@ MIB = 1024
 # What a window leaves behind, such as an agent that still writes, is not counted to the next one.
 MARGIN_SECONDS = 0.5
 _COUNTER = re.compile(r"^# TYPE (\w+) (?:counter|histogram)$", re.MULTILINE)
-
-
-@pytest.fixture(scope="module")
-def fortio() -> Path:
-    """The load generator, made if need be."""
-    assert tools.make(lock.load().select(["fortio"]), paths.store()) == 0
-    return paths.path_of("fortio")
 
 
 @pytest.fixture(scope="module")

@@ -210,8 +210,6 @@ ngx_int_t ngx_http_mesh_begin(ngx_http_request_t *r, ngx_uint_t methods);
 ngx_int_t ngx_http_mesh_send(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *type, ngx_mesh_text_t *text);
 ngx_int_t ngx_http_mesh_metrics_handler(ngx_http_request_t *r);
-void ngx_http_mesh_latency(ngx_mesh_text_t *t, ngx_mesh_counters_t *c);
-void ngx_http_mesh_tcp(ngx_mesh_text_t *t, ngx_mesh_counters_t *c);
 
 
 #endif /* _NGX_HTTP_MESH_H_INCLUDED_ */

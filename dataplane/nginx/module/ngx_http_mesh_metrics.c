@@ -1,15 +1,14 @@
 
 /*
- * The counters as Prometheus text (names: docs/reference/metrics.md).
+ * The counters as Prometheus text (names: docs/reference/metrics.md), in the
+ * parts that a scrape writes one after the other (ngx_http_mesh_scrape.c).
  */
 
 
-#include "ngx_http_mesh.h"
-#include "ngx_mesh_counters.h"
-#include "ngx_mesh_text.h"
+#include "ngx_http_mesh_scrape.h"
 
 
-static void
+void
 ngx_http_mesh_metric(ngx_mesh_text_t *t, const char *name, const char *type,
     const char *help)
 {
@@ -61,82 +60,54 @@ ngx_http_mesh_connections(ngx_mesh_text_t *t, ngx_mesh_counters_t *c)
 static ngx_uint_t
 ngx_http_mesh_is_call(ngx_mesh_slot_t *slot)
 {
-    return slot->hash && (slot->family == NGX_MESH_FAMILY_OUTGOING
-                          || slot->family == NGX_MESH_FAMILY_INCOMING);
+    return slot->family == NGX_MESH_FAMILY_OUTGOING
+           || slot->family == NGX_MESH_FAMILY_INCOMING;
 }
 
 
 static void
-ngx_http_mesh_calls(ngx_mesh_text_t *t, ngx_mesh_counters_t *c)
+ngx_http_mesh_requests(ngx_mesh_text_t *t, ngx_http_mesh_part_t *part,
+    ngx_mesh_slot_t *slot, ngx_str_t *labels)
 {
-    ngx_uint_t        i, class;
-    ngx_str_t         labels;
-    ngx_mesh_slot_t  *slot;
-
-    ngx_http_mesh_metric(t, "nginxplus_upstream_server_requests", "counter",
-                         "Requests sent to an upstream server.");
-
-    for (i = 0; i < c->nslots; i++) {
-        slot = &c->slots[i];
-
-        if (ngx_http_mesh_is_call(slot)) {
-            labels.data = slot->labels;
-            labels.len = slot->len;
-
-            ngx_mesh_text(t, "nginxplus_upstream_server_requests{%V} %uA\n",
-                          &labels, slot->values[NGX_MESH_VALUE_REQUESTS]);
-        }
-    }
-
-    ngx_http_mesh_metric(t, "nginxplus_upstream_server_responses", "counter",
-                         "Responses of an upstream server by class.");
-
-    for (i = 0; i < c->nslots; i++) {
-        slot = &c->slots[i];
-
-        if (!ngx_http_mesh_is_call(slot)) {
-            continue;
-        }
-
-        labels.data = slot->labels;
-        labels.len = slot->len;
-
-        for (class = 1; class <= 5; class++) {
-            ngx_mesh_text(t, "nginxplus_upstream_server_responses{%V,code="
-                          "\"%uixx\"} %uA\n", &labels, class,
-                          slot->values[NGX_MESH_VALUE_CLASS + class]);
-        }
+    if (ngx_http_mesh_is_call(slot)) {
+        ngx_mesh_text(t, "%s{%V} %uA\n", part->name, labels,
+                      slot->values[NGX_MESH_VALUE_REQUESTS]);
     }
 }
 
 
 static void
-ngx_http_mesh_values(ngx_mesh_text_t *t, ngx_mesh_counters_t *c,
-    ngx_mesh_family_e family, const char *name)
+ngx_http_mesh_responses(ngx_mesh_text_t *t, ngx_http_mesh_part_t *part,
+    ngx_mesh_slot_t *slot, ngx_str_t *labels)
 {
-    ngx_uint_t        i;
-    ngx_str_t         labels;
-    ngx_mesh_slot_t  *slot;
+    ngx_uint_t  class;
 
-    for (i = 0; i < c->nslots; i++) {
-        slot = &c->slots[i];
+    if (!ngx_http_mesh_is_call(slot)) {
+        return;
+    }
 
-        if (slot->hash && slot->family == family) {
-            labels.data = slot->labels;
-            labels.len = slot->len;
-
-            ngx_mesh_text(t, "%s{%V} %uA\n", name, &labels, slot->values[0]);
-        }
+    for (class = 1; class <= 5; class++) {
+        ngx_mesh_text(t, "%s{%V,code=\"%uixx\"} %uA\n", part->name, labels,
+                      class, slot->values[NGX_MESH_VALUE_CLASS + class]);
     }
 }
 
 
 static void
-ngx_http_mesh_family(ngx_mesh_text_t *t, ngx_mesh_counters_t *c,
-    ngx_mesh_family_e family, const char *name, const char *help)
+ngx_http_mesh_value(ngx_mesh_text_t *t, ngx_http_mesh_part_t *part,
+    ngx_mesh_slot_t *slot, ngx_str_t *labels)
 {
-    ngx_http_mesh_metric(t, name, "counter", help);
-    ngx_http_mesh_values(t, c, family, name);
+    if (slot->family == part->family) {
+        ngx_mesh_text(t, "%s{%V} %uA\n", part->name, labels,
+                      slot->values[0]);
+    }
+}
+
+
+static void
+ngx_http_mesh_circuits(ngx_mesh_text_t *t, ngx_mesh_counters_t *c)
+{
+    ngx_http_mesh_circuits_metric(t, ngx_mesh.table);
 }
 
 
@@ -165,52 +136,68 @@ ngx_http_mesh_state(ngx_mesh_text_t *t, ngx_mesh_counters_t *c)
 }
 
 
-ngx_int_t
-ngx_http_mesh_metrics_handler(ngx_http_request_t *r)
-{
-    ngx_int_t             rc;
-    ngx_mesh_text_t       t;
-    ngx_mesh_counters_t  *c;
+#define ngx_http_mesh_by_family(name, help, family)                           \
+    { name, "counter", help, family, NULL, ngx_http_mesh_value, NULL }
 
-    static ngx_str_t      type = ngx_string("text/plain; version=0.0.4");
 
-    rc = ngx_http_mesh_begin(r, NGX_HTTP_GET|NGX_HTTP_HEAD);
+ngx_http_mesh_part_t  ngx_http_mesh_parts[] = {
 
-    if (rc != NGX_OK) {
-        return rc;
-    }
+    { NULL, NULL, NULL, 0, ngx_http_mesh_connections, NULL, NULL },
 
-    c = ngx_mesh.counters;
+    { "nginxplus_upstream_server_requests", "counter",
+      "Requests sent to an upstream server.", 0,
+      NULL, ngx_http_mesh_requests, NULL },
 
-    if (ngx_mesh.count) {
-        ngx_mesh.count();
-    }
+    { "nginxplus_upstream_server_responses", "counter",
+      "Responses of an upstream server by class.", 0,
+      NULL, ngx_http_mesh_responses, NULL },
 
-    ngx_mesh_text_init(&t, r->pool);
+    { "nginxplus_upstream_server_response_latency_ms", "histogram",
+      "Time from the connection to an upstream server to the last byte of its "
+      "response.", 0,
+      NULL, NULL, ngx_http_mesh_latency },
 
-    ngx_http_mesh_connections(&t, c);
-    ngx_http_mesh_calls(&t, c);
-    ngx_http_mesh_latency(&t, c);
-    ngx_http_mesh_tcp(&t, c);
-    ngx_http_mesh_family(&t, c, NGX_MESH_FAMILY_REFUSALS,
-                         "nginx_mesh_refusals_total",
-                         "Connections and requests refused, by reason.");
-    ngx_http_mesh_values(&t, c, NGX_MESH_FAMILY_POLICY_REFUSALS,
-                         "nginx_mesh_refusals_total");
-    ngx_http_mesh_family(&t, c, NGX_MESH_FAMILY_HANDSHAKES,
-                         "nginx_mesh_handshakes_total",
-                         "Mutual TLS handshakes by result.");
-    ngx_http_mesh_family(&t, c, NGX_MESH_FAMILY_RETRIES,
-                         "nginx_mesh_retries_total",
-                         "Requests tried again, and why failed ones were not.");
-    ngx_http_mesh_family(&t, c, NGX_MESH_FAMILY_TIMEOUTS,
-                         "nginx_mesh_request_timeouts_total",
-                         "Requests that took longer than they may.");
-    ngx_http_mesh_family(&t, c, NGX_MESH_FAMILY_CIRCUITS,
-                         "nginx_mesh_circuit_opened_total",
-                         "Times that a circuit opened, by policy.");
-    ngx_http_mesh_circuits_metric(&t, ngx_mesh.table);
-    ngx_http_mesh_state(&t, c);
+    ngx_http_mesh_tcp_part("connections", "counter",
+                           "TCP connections made to an upstream server.", 0),
+    ngx_http_mesh_tcp_part("sent", "counter",
+                           "Bytes sent to an upstream server by TCP.", 1),
+    ngx_http_mesh_tcp_part("received", "counter",
+                           "Bytes received from an upstream server by TCP.",
+                           2),
+    ngx_http_mesh_tcp_part("connect_time", "gauge",
+                           "Mean time to connect, handshake included, in ms.",
+                           3),
+    ngx_http_mesh_tcp_part("first_byte_time", "gauge",
+                           "Mean time to the first byte received, in ms.", 4),
+    ngx_http_mesh_tcp_part("response_time", "gauge",
+                           "Mean time to the end of the connection, in ms.",
+                           5),
 
-    return ngx_http_mesh_send(r, NGX_HTTP_OK, &type, &t);
-}
+    ngx_http_mesh_by_family("nginx_mesh_refusals_total",
+                            "Connections and requests refused, by reason.",
+                            NGX_MESH_FAMILY_REFUSALS),
+
+    /* more series of the metric before it */
+    { "nginx_mesh_refusals_total", NULL, NULL,
+      NGX_MESH_FAMILY_POLICY_REFUSALS, NULL, ngx_http_mesh_value, NULL },
+
+    ngx_http_mesh_by_family("nginx_mesh_handshakes_total",
+                            "Mutual TLS handshakes by result.",
+                            NGX_MESH_FAMILY_HANDSHAKES),
+    ngx_http_mesh_by_family("nginx_mesh_retries_total",
+                            "Requests tried again, and why failed ones were "
+                            "not.",
+                            NGX_MESH_FAMILY_RETRIES),
+    ngx_http_mesh_by_family("nginx_mesh_request_timeouts_total",
+                            "Requests that took longer than they may.",
+                            NGX_MESH_FAMILY_TIMEOUTS),
+    ngx_http_mesh_by_family("nginx_mesh_circuit_opened_total",
+                            "Times that a circuit opened, by policy.",
+                            NGX_MESH_FAMILY_CIRCUITS),
+
+    { NULL, NULL, NULL, 0, ngx_http_mesh_circuits, NULL, NULL },
+    { NULL, NULL, NULL, 0, ngx_http_mesh_state, NULL, NULL }
+};
+
+ngx_uint_t  ngx_http_mesh_nparts = sizeof(ngx_http_mesh_parts)
+                                   / sizeof(ngx_http_mesh_parts[0]);
