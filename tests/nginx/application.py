@@ -83,6 +83,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Length", str(len(content)))
         self.send_header("X-Canary", self.headers.get("X-Canary", ""))
+        for name, value in self.application.claims.items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(content)
 
@@ -133,6 +135,7 @@ class Application(http.server.ThreadingHTTPServer):
         self.requests: list[str] = []
         self.connections = 0
         self.failures: list[int] = []  # statuses of the next answers; 0: none, the connection is closed
+        self.claims: dict[str, str] = {}  # further headers of the next answers
         self.delay_seconds = 0.0
         self.changed = threading.Condition()
         self.release = threading.Event()

@@ -166,6 +166,10 @@ ngx_uint_t ngx_http_mesh_retry_is_pool_death(ngx_peer_connection_t *pc);
 void ngx_http_mesh_retry_failed(ngx_http_mesh_ctx_t *ctx);
 ngx_int_t ngx_http_mesh_retry_choose(ngx_http_mesh_ctx_t *ctx);
 void ngx_http_mesh_retry_ended(ngx_http_mesh_ctx_t *ctx);
+void ngx_http_mesh_retry_no_answer(ngx_http_mesh_ctx_t *ctx);
+
+/* ngx_http_mesh_told.c */
+ngx_uint_t ngx_http_mesh_told(ngx_http_mesh_ctx_t *ctx);
 
 /* ngx_http_mesh_pool.c */
 ngx_connection_t *ngx_http_mesh_pool_get(ngx_mesh_peer_t *peer,

@@ -94,9 +94,10 @@ ngx_http_mesh_is_error(ngx_http_mesh_ctx_t *ctx)
 
     status = r->err_status ? r->err_status : r->headers_out.status;
 
-    return status >= NGX_HTTP_INTERNAL_SERVER_ERROR
-           || (ctx->protocol == NGX_MESH_GRPC
-               && ngx_http_mesh_is_grpc_error(r));
+    return (status >= NGX_HTTP_INTERNAL_SERVER_ERROR
+            || (ctx->protocol == NGX_MESH_GRPC
+                && ngx_http_mesh_is_grpc_error(r)))
+           && !ngx_http_mesh_told(ctx);
 }
 
 

@@ -148,8 +148,19 @@ ngx_http_mesh_interim_process(ngx_http_request_t *r)
 
         status = u->headers_in.status_n;
 
-        if (rc != NGX_OK || !ngx_http_mesh_is_interim(status)) {
+        if (rc != NGX_OK) {
             return rc;
+        }
+
+        if (!ngx_http_mesh_is_interim(status)) {
+
+            /* nginx decides about another attempt after this */
+
+            if (ctx->conf && ngx_http_mesh_told(ctx)) {
+                ngx_http_mesh_retry_no_answer(ctx);
+            }
+
+            return NGX_OK;
         }
 
         if (status != NGX_HTTP_CONTINUE

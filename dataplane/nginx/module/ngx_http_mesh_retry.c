@@ -132,6 +132,17 @@ ngx_http_mesh_retry_failed(ngx_http_mesh_ctx_t *ctx)
 }
 
 
+/* whatever answers from here on, that is the answer */
+
+void
+ngx_http_mesh_retry_no_answer(ngx_http_mesh_ctx_t *ctx)
+{
+    if (ctx->conf) {
+        ctx->conf->next_upstream &= ~NGX_HTTP_MESH_RETRY_ANSWERS;
+    }
+}
+
+
 /* the endpoint of an attempt that is not the first */
 
 ngx_int_t
@@ -139,8 +150,8 @@ ngx_http_mesh_retry_choose(ngx_http_mesh_ctx_t *ctx)
 {
     /* the answer of the last attempt is the answer */
 
-    if (ctx->conf && ctx->retries == 0) {
-        ctx->conf->next_upstream &= ~NGX_HTTP_MESH_RETRY_ANSWERS;
+    if (ctx->retries == 0) {
+        ngx_http_mesh_retry_no_answer(ctx);
     }
 
     if (ngx_http_mesh_choose(ctx) == NGX_OK) {
@@ -236,7 +247,8 @@ ngx_http_mesh_retry_ended(ngx_http_mesh_ctx_t *ctx)
     if (ctx->timedout || u->state == NULL
         || (status != NGX_HTTP_BAD_GATEWAY
             && status != NGX_HTTP_SERVICE_UNAVAILABLE
-            && status != NGX_HTTP_GATEWAY_TIME_OUT))
+            && status != NGX_HTTP_GATEWAY_TIME_OUT)
+        || ngx_http_mesh_told(ctx))
     {
         return;
     }
