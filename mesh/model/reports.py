@@ -15,10 +15,10 @@ from mesh.model import codec
 class SidecarReport:
     """What a sidecar says of itself when it starts, when it has applied a configuration and when it refused one.
 
-    ``revision`` and ``digest`` name what NGINX serves now, empty before the first; ``refused`` is the reason why a
-    newer one was not taken; ``svid_not_after`` is in seconds since 1970, 0 without an SVID; ``version`` is that of the
-    sidecar image. ``mode`` is the mTLS mode that NGINX serves in, empty when not said, and ``transparent`` whether it
-    passes everything through.
+    ``revision`` and ``digest`` name what NGINX serves now, empty before the first; ``refused`` is the reason why a newer one
+    was not taken, or what of this one cannot be judged; ``svid_not_after`` is in seconds since 1970, 0 without an SVID;
+    ``version`` is that of the sidecar image. ``mode`` is the mTLS mode that NGINX serves in, empty when not said, and
+    ``transparent`` whether it passes everything through.
     """
 
     pod: str

@@ -8,6 +8,7 @@ import logging
 import random
 import ssl
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from mesh.api.version import VERSION
@@ -139,7 +140,7 @@ class Agent:
             else:
                 waits.reset()
                 self._nginx_answers.set()
-                self._events.put_nowait(step.NginxRuns(status))
+                self._events.put_nowait(step.NginxRuns(self._explained(status)))
 
     async def _apply_changes(self) -> None:
         waits = Backoff(0.02, 1.0)
@@ -170,7 +171,11 @@ class Agent:
             except control.RefusedError as error:
                 raise control.UnreachableError(f"the files before are refused, too: {error}") from error
         self._files.accept()
-        self._events.put_nowait(step.Applied(status))
+        self._events.put_nowait(step.Applied(self._explained(status)))
+
+    def _explained(self, status: control.Status) -> control.Status:
+        """The status, with the policies whose patterns cannot be searched."""
+        return replace(status, unsearchable=self._files.explain(status.unsearchable))
 
     async def _drain(self) -> None:
         waits = Backoff(0.02, 1.0)

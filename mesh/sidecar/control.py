@@ -19,7 +19,10 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What NGINX has applied; empty or 0 for what it does not know yet."""
+    """What NGINX has applied; empty or 0 for what it does not know yet.
+
+    ``unsearchable`` has a line for each pattern of it that cannot be searched (at most 16): what it belongs to is not judged.
+    """
 
     revision: str = ""
     ready: bool = False
@@ -29,6 +32,7 @@ class Status:
     bundle_digest: str = ""
     mode: str = ""
     transparent: bool = False
+    unsearchable: str = ""
 
 
 async def status(socket: Path) -> Status:
@@ -64,7 +68,12 @@ def parse_status(body: bytes) -> Status:
         bundle_digest=str(document.get("bundle_digest") or ""),
         mode=str(document.get("mode") or ""),
         transparent=document.get("transparent") is True,
+        unsearchable=_lines(document.get("unsearchable")),
     )
+
+
+def _lines(value: object) -> str:
+    return "\n".join(map(str, value)) if isinstance(value, list) else ""
 
 
 async def _request(socket: Path, method: str, path: str) -> bytes:

@@ -222,7 +222,7 @@ def report(state: State) -> reports.SidecarReport:
         group=state.group,
         revision=state.status.revision if state.status.revision != "-" else "",
         digest=state.accepted.digest if state.accepted and has_accepted else "",
-        refused=state.refused,
+        refused=state.refused or state.status.unsearchable,
         svid_serial=state.status.svid_serial,
         svid_not_after=state.status.svid_not_after,
         version=state.version,
@@ -306,6 +306,8 @@ def _take_applied(state: State, status: Status) -> Outcome:
     if (after.status, after.refused) == (state.status, state.refused):
         return after, []
     actions: list[Action] = [Send(report(after))]
+    if status.unsearchable and status.unsearchable != state.status.unsearchable:
+        actions.insert(0, Say("patterns that NGINX cannot search", {"reason": status.unsearchable}, True))
     if status.ready and not state.status.ready:
         actions.insert(0, Say("ready", {"revision": status.revision}))
     return after, actions

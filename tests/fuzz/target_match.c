@@ -101,9 +101,10 @@ target_search(ngx_mesh_regex_t *re, ngx_str_t *text)
 int
 LLVMFuzzerTestOneInput(const u_char *data, size_t size)
 {
-    u_char               error[NGX_MESH_PATTERN_ERROR_MAX], *end;
+    u_char              *end;
     ngx_str_t            pattern, text;
     ngx_pool_t          *pool;
+    const char          *wrong;
     ngx_mesh_regex_t    *re;
     ngx_mesh_regexes_t  *set;
 
@@ -128,15 +129,19 @@ LLVMFuzzerTestOneInput(const u_char *data, size_t size)
     ngx_memcpy(text.data, end + 1, text.len);
 
     set = ngx_mesh_regexes(pool, 1);
-    re = ngx_mesh_regex(set, &pattern, error);
+    re = ngx_mesh_regex(set, &pattern);
 
-    if (re) {
-        fuzz_must(ngx_mesh_regex(set, &pattern, error) == re);
-        target_search(re, &text);
-        target_compare(re, &pattern, &text);
+    fuzz_must(re && ngx_mesh_regex(set, &pattern) == re);
+
+    wrong = ngx_mesh_regex_wrong(re);
+
+    if (wrong) {
+        fuzz_must(ngx_strlen(wrong) < NGX_MESH_PATTERN_ERROR_MAX);
+        fuzz_must(ngx_mesh_regex_search(re, &text) == NGX_ERROR);
 
     } else {
-        fuzz_must(ngx_strlen(error) < NGX_MESH_PATTERN_ERROR_MAX);
+        target_search(re, &text);
+        target_compare(re, &pattern, &text);
     }
 
     ngx_destroy_pool(pool);

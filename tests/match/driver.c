@@ -69,3 +69,21 @@ driver_is_one(ngx_uint_t i, ngx_uint_t k)
 {
     return ngx_mesh.table->matches[i].path == ngx_mesh.table->matches[k].path;
 }
+
+
+/* the i-th line that is told; NULL: there are no more */
+
+const char *
+driver_wrong(ngx_uint_t i)
+{
+    static char  text[NGX_MESH_ERROR_MAX + 1];
+
+    if (i >= ngx_mesh.table->nwrong) {
+        return NULL;
+    }
+
+    (void) ngx_snprintf((u_char *) text, sizeof(text), "%V%Z",
+                        &ngx_mesh.table->wrong[i]);
+
+    return text;
+}

@@ -12,6 +12,7 @@ _SIZE, _TEXT = ctypes.c_size_t, ctypes.c_char_p
 _SIGNATURES: Signatures = {
     "match": (ctypes.c_ssize_t, [_SIZE, _TEXT, _SIZE, _TEXT, _TEXT]),
     "size": (_SIZE, [_SIZE]),
+    "wrong": (_TEXT, [_SIZE]),
     "is_one": (_SIZE, [_SIZE, _SIZE]),
 }
 
@@ -38,6 +39,13 @@ class Matcher:
         lines = "".join(f"{name}:{value}\n" for name, value in (headers or {}).items())
         result: int = self._library.driver_match(number, path, len(path), method.encode(), lines.encode())
         return result
+
+    def wrong(self) -> list[str]:
+        """What is told of patterns that cannot be searched."""
+        found: list[str] = []
+        while text := self._library.driver_wrong(len(found)):
+            found.append(text.decode())
+        return found
 
     def size(self, number: int) -> int:
         """Bytes that the path's pattern takes as it is compiled now."""

@@ -165,17 +165,47 @@ def test_a_pattern_is_compiled_once(matcher: Matcher) -> None:
     assert matcher.size(2) == matcher.size(0) >= before
 
 
+@pytest.mark.spec("7.unsearchable")
 @pytest.mark.parametrize(
-    ("lines", "error"),
+    ("lines", "told"),
     [
         (["match\t0\t(\t-"], 'state:4: path: got "(", takes a PCRE2 pattern (at 1: missing closing parenthesis)'),
         (["match\t0\t-\t-", "header\t0\tx-a\t["], 'state:5: value: got "[", takes a PCRE2 pattern (at 1: '),
         (["match\t0\t(*UTF)a\t-"], 'state:4: path: got "(*UTF)a", takes a PCRE2 pattern (at '),
+        (["match\t0\t^" + "a" * 1024 + "\t-"], "takes at most 1024 bytes"),
+    ],
+)
+def test_a_pattern_that_cannot_be_compiled(matcher: Matcher, lines: list[str], told: str) -> None:
+    """It alone is told, as often as it is written; its matches are judged as those whose search is given up, others as ever."""
+    document = Document()
+    again = lines[0].rpartition("\t")[0].replace("\t0\t", "\t2\t", 1)
+    for line in [*lines, "match\t1\t^/good\t-", f"{again}\tPOST"]:
+        document.line(line)
+    assert matcher.read(document.render()) == ""
+    assert told in matcher.wrong()[0]
+    assert len(matcher.wrong()) == (1 if len(lines) > 1 else 2)
+    assert matcher.match(0, b"a" * 2000, headers={"x-a": "["}) == GIVEN_UP
+    assert matcher.match(1, b"/good") == FITS
+    assert matcher.match(2, b"/good") == FITS_NOT
+
+
+@pytest.mark.spec("7.unsearchable")
+def test_not_every_pattern_of_a_thousand_is_told(matcher: Matcher) -> None:
+    """The first sixteen are, so that a status stays short."""
+    document = Document()
+    document.matches(*(Match(escaped(f"({number}")) for number in range(1000)))
+    assert matcher.read(document.render()) == ""
+    assert len(matcher.wrong()) == 16
+    assert matcher.match(999) == GIVEN_UP
+
+
+@pytest.mark.parametrize(
+    ("lines", "error"),
+    [
         (["match\t0\t%4\t-"], 'state:4: path: got "%4", takes a pattern with %XX'),
         (["match\t0\ta%GG\t-"], 'state:4: path: got "a%GG", takes a pattern with %XX'),
         (["match\t0\ta b\t-"], 'state:4: path: got "a b", takes a pattern with %XX'),
         (["match\t0\t\t-"], 'state:4: path: got "", takes a pattern with %XX'),
-        (["match\t0\t" + "a" * 1025 + "\t-"], "takes at most 1024 bytes"),
         (["match\t0\t-\tGET,"], 'state:4: methods: got "GET,", takes methods separated by commas, or -'),
         (["match\t0\t-\tG ET"], 'state:4: methods: got "G ET", takes methods'),
         (["match\t0\t-"], 'state:4: line: got "match", takes more fields'),

@@ -270,7 +270,6 @@ def test_three_hundred_targets(pair: Pair) -> None:
         (["target_tcp"], 'target: got "target_tcp", takes a target line above'),
         (["policy\t0\ttarget\ta/b", "target\t0\t0\tall", "target_source\t0"], 'identity: got "0", takes the number'),
         (["policy\t0\ttarget\ta/b", "target\t0\t0\tall", "target_match\t0"], 'match: got "0", takes the number'),
-        (["match\t0\t(\t-"], 'state:5: path: got "(", takes a PCRE2 pattern'),
     ],
 )
 def test_malformed_lines_are_refused_by_name(pair: Pair, lines: list[str], error: str) -> None:
@@ -284,6 +283,17 @@ def test_malformed_lines_are_refused_by_name(pair: Pair, lines: list[str], error
     assert status == 422
     assert error in text
     assert statuses(pair, [("GET", "/")]) == [403]
+
+
+@pytest.mark.spec("7.unsearchable", "7.access")
+def test_a_pattern_that_cannot_be_searched_closes_its_rule_alone(pair: Pair) -> None:
+    """What it belongs to lets nobody in; other policies do what they say, and the status names the line."""
+    document = guarded().target("shop/wrong", [CLIENT_ID], rules=[Match("("), Match("^/right")])
+    pair.server.apply(document.target("shop/other", [CLIENT_ID], rules=[Match("^/other")]))
+    assert statuses(pair, [("GET", "/right"), ("GET", "/other"), ("GET", "/(")]) == [200, 200, 403]
+    [told] = pair.server.status()["unsearchable"]
+    assert 'path: got "(", takes a PCRE2 pattern (at 1: missing closing parenthesis)' in told
+    assert pair.server.apply(guarded())["unsearchable"] == []
 
 
 @pytest.mark.spec("7.reasons")

@@ -172,11 +172,12 @@ async def test_nginx_is_killed_under_load(serving: Mesh, side: str, role: str, w
 
 @pytest.mark.spec("6.last-good")
 async def test_a_configuration_that_nginx_refuses_is_told_with_its_object(serving: Mesh) -> None:
-    """A pattern that does not compile, under load: the old one serves on, and the sidecar is never said to serve the new one."""
+    """More methods than a line has room for, under load: the old one serves on, and the sidecar is never said to serve the new one."""
     sidecar = serving.server
     good = replace(serving.config(sidecar, MtlsMode.STRICT), access_enforced=True)
     allowed = replace(good, targets=(Target("shop/open", (serving.client.identity,), everything=True),))
-    broken = Target("shop/broken", (serving.client.identity,), matches=(HttpMatch("(never closed"),))
+    methods = tuple(f"{'M' * 250}{number}" for number in range(20))
+    broken = Target("shop/broken", (serving.client.identity,), matches=(HttpMatch(methods=methods),))
     told: list[reports.SidecarReport] = []
     async with serving.controller() as session:
         await session.subscribe(
@@ -199,6 +200,31 @@ async def test_a_configuration_that_nginx_refuses_is_told_with_its_object(servin
         assert (status.revision, status.ready) == (revision, True)
         assert load.failures == []
         await serving.give(session, sidecar, serving.config(sidecar, MtlsMode.STRICT))
+
+
+@pytest.mark.spec("7.unsearchable")
+async def test_a_pattern_that_nginx_cannot_search_is_told_with_its_policy(serving: Mesh) -> None:
+    """The rest is served, and the report says so; when the pattern is right the report is quiet again."""
+    sidecar = serving.server
+    callers = (serving.client.identity,)
+    open_ = Target("shop/open", callers, everything=True)
+    broken = Target("shop/broken", callers, matches=(HttpMatch("(never closed"),))
+    wanted = replace(serving.config(sidecar, MtlsMode.STRICT), access_enforced=True, targets=(open_, broken))
+    told: list[reports.SidecarReport] = []
+    async with serving.controller() as session:
+        await session.subscribe(
+            names.SUBJECT_SUBSCRIPTION, lambda message: told.append(reports.decode_report(message.payload))
+        )
+        await serving.give(session, sidecar, wanted)
+        await eventually(lambda: any(item.refused for item in told), "the report")
+        [said] = {item.refused for item in told if item.refused}
+        assert "takes a PCRE2 pattern" in said
+        assert said.endswith("(TrafficTarget shop/broken)")
+        assert {item.digest for item in told if item.refused} == {codec.digest(codec.canonical(wanted))}
+        assert await asyncio.to_thread(serving.call) == 200
+        told.clear()
+        await serving.give(session, sidecar, serving.config(sidecar, MtlsMode.STRICT))
+        await eventually(lambda: told and told[-1].refused == "", "a report without it")
 
 
 @pytest.mark.spec("3.modes")

@@ -170,6 +170,26 @@ ngx_http_mesh_status_endpoints(ngx_mesh_text_t *t, ngx_mesh_table_t *table)
 }
 
 
+/* what of the document is left unjudged, in the words of a refusal */
+
+static void
+ngx_http_mesh_status_wrong(ngx_mesh_text_t *t, ngx_mesh_table_t *table)
+{
+    u_char      *p, buf[6 * NGX_MESH_ERROR_MAX];
+    ngx_uint_t   i;
+
+    ngx_mesh_text(t, ",\"unsearchable\":[");
+
+    for (i = 0; table && i < table->nwrong; i++) {
+        p = (u_char *) ngx_escape_json(buf, table->wrong[i].data,
+                                       table->wrong[i].len);
+        ngx_mesh_text(t, "%s\"%*s\"", i ? "," : "", (size_t) (p - buf), buf);
+    }
+
+    ngx_mesh_text(t, "]");
+}
+
+
 static ngx_int_t
 ngx_http_mesh_send_status(ngx_http_request_t *r)
 {
@@ -223,6 +243,7 @@ ngx_http_mesh_send_status(ngx_http_request_t *r)
 
     ngx_http_mesh_status_endpoints(&t, table);
     ngx_http_mesh_circuits_status(&t, table);
+    ngx_http_mesh_status_wrong(&t, table);
     ngx_mesh_text(&t, "}\n");
 
     return ngx_http_mesh_send(r, NGX_HTTP_OK, &type, &t);

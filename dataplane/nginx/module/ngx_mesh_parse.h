@@ -77,6 +77,10 @@ ngx_int_t ngx_mesh_parse_match_number(ngx_mesh_parser_t *p, ngx_uint_t i,
     ngx_mesh_match_t **match);
 ngx_int_t ngx_mesh_parse_header(ngx_mesh_parser_t *p);
 
+ngx_uint_t ngx_mesh_parse_is_none(ngx_str_t *field);
+ngx_int_t ngx_mesh_parse_pattern(ngx_mesh_parser_t *p, ngx_uint_t i,
+    const char *what, ngx_mesh_regex_t **re);
+
 /* ngx_mesh_parse_split.c */
 ngx_int_t ngx_mesh_parse_split_allocate(ngx_mesh_parser_t *p);
 ngx_int_t ngx_mesh_parse_split(ngx_mesh_parser_t *p);

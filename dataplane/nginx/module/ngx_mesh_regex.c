@@ -31,7 +31,8 @@
 
 
 struct ngx_mesh_regex_s {
-    pcre2_code               *code;
+    pcre2_code               *code;          /* NULL: see wrong */
+    const char               *wrong;
     ngx_str_t                 pattern;
     ngx_str_t                 prefix;        /* every text begins with it */
     ngx_mesh_regex_t         *next;
@@ -210,19 +211,54 @@ ngx_mesh_regex_prefix(ngx_mesh_regexes_t *set, ngx_mesh_regex_t *re)
 }
 
 
-ngx_mesh_regex_t *
-ngx_mesh_regex(ngx_mesh_regexes_t *set, ngx_str_t *pattern, u_char *error)
+static ngx_int_t
+ngx_mesh_regex_compile(ngx_mesh_regexes_t *set, ngx_mesh_regex_t *re)
 {
-    int                 err;
-    u_char              text[NGX_MESH_PATTERN_ERROR_MAX];
-    uint32_t            options;
-    PCRE2_SIZE          offset;
-    ngx_mesh_regex_t  **slot, *re;
+    int          err;
+    u_char      *p, text[NGX_MESH_PATTERN_ERROR_MAX];
+    uint32_t     options;
+    PCRE2_SIZE   offset;
 
-    if (pattern->len > NGX_MESH_PATTERN_MAX) {
-        (void) ngx_sprintf(error, "at most %d bytes%Z", NGX_MESH_PATTERN_MAX);
-        return NULL;
+    if (re->pattern.len > NGX_MESH_PATTERN_MAX) {
+        re->wrong = "at most " ngx_value(NGX_MESH_PATTERN_MAX) " bytes";
+        return NGX_OK;
     }
+
+    /* what is matched is bytes, which need not be UTF-8 */
+
+    re->code = pcre2_compile(re->pattern.data, re->pattern.len,
+                             PCRE2_NEVER_UTF, &err, &offset,
+                             ngx_mesh_regex_rules);
+
+    if (re->code) {
+        options = 0;
+        (void) pcre2_pattern_info(re->code, PCRE2_INFO_ALLOPTIONS, &options);
+        re->anchored = (options & PCRE2_ANCHORED) != 0;
+
+        return ngx_mesh_regex_prefix(set, re);
+    }
+
+    p = ngx_pnalloc(set->pool, NGX_MESH_PATTERN_ERROR_MAX);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    re->wrong = (char *) p;
+
+    (void) pcre2_get_error_message(err, text, sizeof(text));
+    (void) ngx_snprintf(p, NGX_MESH_PATTERN_ERROR_MAX,
+                        "a PCRE2 pattern (at %uz: %s)%Z", (size_t) offset,
+                        text);
+    p[NGX_MESH_PATTERN_ERROR_MAX - 1] = '\0';
+
+    return NGX_OK;
+}
+
+
+ngx_mesh_regex_t *
+ngx_mesh_regex(ngx_mesh_regexes_t *set, ngx_str_t *pattern)
+{
+    ngx_mesh_regex_t  **slot, *re;
 
     slot = ngx_mesh_regex_slot(set, pattern);
 
@@ -232,44 +268,30 @@ ngx_mesh_regex(ngx_mesh_regexes_t *set, ngx_str_t *pattern, u_char *error)
 
     re = ngx_pcalloc(set->pool, sizeof(ngx_mesh_regex_t));
     if (re == NULL) {
-        goto no_memory;
+        return NULL;
     }
 
     re->pattern = *pattern;
 
-    if (ngx_mesh_regex_prefix(set, re) != NGX_OK) {
-        goto no_memory;
-    }
-
-    /* what is matched is bytes, which need not be UTF-8 */
-
-    options = 0;
-    re->code = pcre2_compile(pattern->data, pattern->len, PCRE2_NEVER_UTF,
-                             &err, &offset, ngx_mesh_regex_rules);
-
-    if (re->code == NULL) {
-        (void) pcre2_get_error_message(err, text, sizeof(text));
-        (void) ngx_snprintf(error, NGX_MESH_PATTERN_ERROR_MAX,
-                            "a PCRE2 pattern (at %uz: %s)%Z",
-                            (size_t) offset, text);
-        error[NGX_MESH_PATTERN_ERROR_MAX - 1] = '\0';
-        return NULL;
-    }
-
-    (void) pcre2_pattern_info(re->code, PCRE2_INFO_ALLOPTIONS, &options);
-    re->anchored = (options & PCRE2_ANCHORED) != 0;
+    /* freed with the set, whatever comes */
 
     re->next = set->last;
     set->last = re;
+
+    if (ngx_mesh_regex_compile(set, re) != NGX_OK) {
+        return NULL;
+    }
+
     *slot = re;
 
     return re;
+}
 
-no_memory:
 
-    (void) ngx_sprintf(error, "a pattern that there is memory for%Z");
-
-    return NULL;
+const char *
+ngx_mesh_regex_wrong(ngx_mesh_regex_t *re)
+{
+    return re->wrong;
 }
 
 
@@ -308,6 +330,10 @@ ngx_mesh_regex_search(ngx_mesh_regex_t *re, ngx_str_t *text)
 {
     int       rc;
     uint32_t  steps;
+
+    if (re->wrong) {
+        return NGX_ERROR;
+    }
 
     if (re->prefix.len
         && (text->len < re->prefix.len

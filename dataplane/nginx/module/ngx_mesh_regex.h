@@ -37,13 +37,20 @@ typedef struct {
 ngx_mesh_regexes_t *ngx_mesh_regexes(ngx_pool_t *pool, ngx_uint_t n);
 
 
-/* NULL: "error" holds what is wrong with the pattern, as text with its end */
+/* NULL: there is no memory for it */
 
-ngx_mesh_regex_t *ngx_mesh_regex(ngx_mesh_regexes_t *set, ngx_str_t *pattern,
-    u_char *error);
+ngx_mesh_regex_t *ngx_mesh_regex(ngx_mesh_regexes_t *set, ngx_str_t *pattern);
 
 
-/* NGX_OK: found; NGX_DECLINED; NGX_ERROR: given up, it would take too long */
+/* what PCRE2 takes in its place; NULL: nothing is wrong with the pattern */
+
+const char *ngx_mesh_regex_wrong(ngx_mesh_regex_t *re);
+
+
+/*
+ * NGX_OK: found; NGX_DECLINED; NGX_ERROR: given up, it would take too long,
+ * or the pattern is a wrong one
+ */
 
 ngx_int_t ngx_mesh_regex_search(ngx_mesh_regex_t *re, ngx_str_t *text);
 

@@ -20,6 +20,7 @@
 #define NGX_MESH_DOCUMENT_MAX   (64 * 1024 * 1024)
 #define NGX_MESH_LINE_MAX       4096
 #define NGX_MESH_FIELDS_MAX     8
+#define NGX_MESH_WRONG_MAX      16
 
 
 typedef enum {
@@ -122,6 +123,10 @@ struct ngx_mesh_table_s {
 
     ngx_mesh_match_t         *matches;
     ngx_uint_t                nmatches;
+
+    /* lines whose patterns cannot be searched, and why; the first of them */
+    ngx_str_t                 wrong[NGX_MESH_WRONG_MAX];
+    ngx_uint_t                nwrong;
 
     ngx_mesh_split_t         *splits;
     ngx_uint_t                nsplits;

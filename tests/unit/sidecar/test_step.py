@@ -159,6 +159,18 @@ def test_a_refused_configuration_falls_back() -> None:
     assert (kinds(actions), state.refused) == ([Apply], "")
 
 
+@pytest.mark.spec("7.unsearchable")
+def test_what_cannot_be_searched_is_told_of_what_is_served() -> None:
+    """Once, with the revision that is served; a later one without it takes it back."""
+    told = step.Applied(Status(revision="1.1", unsearchable="state:9: path"))
+    state, actions = after(message(1, 1), told)
+    report = sent(actions)
+    assert (kinds(actions), report.revision, report.refused) == ([Send], "1.1", "state:9: path")
+    assert report.digest
+    assert after(told, state=state)[1] == []
+    assert sent(after(message(1, 2), applied("1.2"), state=state)[1]).refused == ""
+
+
 def test_a_refused_certificate_is_no_fault_of_the_configuration() -> None:
     """The configuration stays; the reason is told."""
     state, actions = after(message(1, 1), step.ApplyRefused("1.1", "svid.pem: no key"))
