@@ -103,14 +103,16 @@ class Controller:
         self._name = f"{settings.pod}_{secrets.token_hex(4)}"
         self._fleet = Fleet()
         self._publisher = Publisher(self._take_report)
-        self._watches = Watches(client, settings.installation, self._take_compilation, self._take_configuration)
+        self._policies = PolicyWriter(client, self._fleet)
+        self._watches = Watches(
+            client, settings.installation, self._take_compilation, self._take_configuration, self._policies.take
+        )
         self._identity = Identity(
             settings.spire_socket, f"{names.WEBHOOK_SERVICE}.{settings.namespace}.svc", self._take_svid
         )
         self._trust = TrustKeeper(client, settings.namespace, self._bundle)
         self._removal = Removal(client, self._watches.configuration, self._fleet, settings.removal_seconds)
         self._keeper = Keeper(client, self._watches.configuration, self._fleet, self._removal)
-        self._policies = PolicyWriter(client, self._fleet)
         self._election = Election(client, settings.namespace, names.LEADER_LEASE, self._name)
         self._has_svid = asyncio.Event()
 

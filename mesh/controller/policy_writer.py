@@ -1,4 +1,4 @@
-"""Write the statuses of policies; run by the leader alone (contract 7.conditions).
+"""Write the statuses of policies; the leader alone does (contract 7.conditions).
 
 What is to be written is decided in ``policy_status``. However many reports arrive, a policy is looked at once a second,
 and no more than WRITES_PER_SECOND statuses are written: those that change what is said of the policy itself first.
@@ -18,9 +18,8 @@ from mesh.controller.policy_status import Due, Observed, Status
 from mesh.kit.supervise import TaskFactory
 from mesh.kube import kinds, write
 from mesh.kube.client import ApiError, Client
-from mesh.kube.kinds import Kind
 from mesh.kube.objects import CustomObject
-from mesh.kube.watch import Event, Listed, watch
+from mesh.kube.watch import Event, Listed
 
 log = logging.getLogger(__name__)
 
@@ -53,18 +52,11 @@ class PolicyWriter:
         self._wake.set()
 
     def tasks(self) -> dict[str, TaskFactory]:
-        """What to run side by side, by name."""
-        follow = {f"watch status of {name}": self._follower(kind) for name, kind in kinds.POLICIES.items()}
-        return {**follow, "write policy statuses": self._keep}
+        """What the leader runs, by name."""
+        return {"write policy statuses": self._keep}
 
-    def _follower(self, kind: Kind[CustomObject, CustomObject]) -> TaskFactory:
-        async def follow() -> None:
-            async for event in watch(self._client, kind):
-                self._take(kind.kind, event)
-
-        return follow
-
-    def _take(self, kind: str, event: Event[CustomObject]) -> None:
+    def take(self, kind: str, event: Event[CustomObject]) -> None:
+        """Note what the API server has of the policies of a kind, also while another replica leads."""
         if isinstance(event, Listed):
             self._observed = {key: row for key, row in self._observed.items() if key.kind != kind} | {
                 PolicyKey(kind, *key): _observed(wire) for key, wire in event.items.items()

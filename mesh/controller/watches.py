@@ -17,8 +17,8 @@ from mesh.kit.supervise import TaskFactory
 from mesh.kube import kinds
 from mesh.kube.client import Client
 from mesh.kube.kinds import Kind
-from mesh.kube.objects import NamespaceObject
-from mesh.kube.watch import Event, watch
+from mesh.kube.objects import CustomObject, NamespaceObject
+from mesh.kube.watch import Event, converted, watch
 from mesh.model import codec
 from mesh.model.sidecar_config import SidecarConfig
 
@@ -30,12 +30,14 @@ _PAUSE_PER_COMPILATION: Final = 1.0
 
 Wanted = dict[str, tuple[str, SidecarConfig]]
 OnCompiled = Callable[[Wanted, Compilation], None]
+OnPolicy = Callable[[str, Event[CustomObject]], None]
 
 
 class Watches:
     """Feeds ``index`` and ``configuration``; gives each compilation to ``on_compiled``.
 
-    ``on_configured`` is called after every event about the configuration, also about one that cannot be obeyed.
+    ``on_configured`` is called after every event about the configuration, also about one that cannot be obeyed; ``on_policy``
+    with the kind and each event of a policy as the API server has it, for who looks at more than the compiler does.
     """
 
     def __init__(
@@ -44,10 +46,12 @@ class Watches:
         installation: dict[str, Any],
         on_compiled: OnCompiled,
         on_configured: Callable[[], None],
+        on_policy: OnPolicy,
     ) -> None:
         self._client = client
         self._on_compiled = on_compiled
         self._on_configured = on_configured
+        self._on_policy = on_policy
         self._dirty = asyncio.Event()
         self._compiler = Compiler()
         self._wanted: Wanted = {}
@@ -63,7 +67,7 @@ class Watches:
             "watch pods": lambda: self._follow(kinds.PODS, index.pods.take),
             "watch services": lambda: self._follow(kinds.SERVICES, index.services.take),
             "watch endpoint slices": lambda: self._follow(kinds.ENDPOINT_SLICES, index.slices.take),
-            **{f"watch {kind.kind}s": self._following(kind) for kind in kinds.PARSED_POLICIES.values()},
+            **{f"watch {kind}s": self._following(kind) for kind in kinds.POLICIES},
             "watch MeshConfigs": lambda: self._follow(kinds.MESH_CONFIGS, configuration.take_mesh_config, namespace),
             "watch ConfigMap meshconfig": lambda: self._follow(
                 kinds.CONFIG_MAPS, configuration.take_config_map, namespace, names.MESHCONFIG_CONFIGMAP
@@ -71,8 +75,14 @@ class Watches:
             "compile": self._compile_for_ever,
         }
 
-    def _following(self, kind: Kind[Any, Any]) -> TaskFactory:
-        return lambda: self._follow(kind, self.index.policies[kind.kind].take)
+    def _following(self, kind: str) -> TaskFactory:
+        parse, table = kinds.PARSED_POLICIES[kind].convert, self.index.policies[kind]
+
+        def take(event: Event[CustomObject]) -> None:
+            table.take(converted(event, parse))
+            self._on_policy(kind, event)
+
+        return lambda: self._follow(kinds.POLICIES[kind], take)
 
     def missing(self) -> str:
         """Say what must be known before anything can be compiled; empty when all is there."""

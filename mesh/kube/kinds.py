@@ -70,7 +70,7 @@ CONFIG_MAPS: Final = _kind("ConfigMap", "/api/v1", "configmaps", objects.ConfigM
 MESH_CONFIGS: Final[Kind[objects.CustomObject, dict[str, Any]]] = Kind(
     MESH_CONFIG.kind, f"/apis/{MESH_CONFIG.api_version}", MESH_CONFIG.plural, objects.CustomObject, convert.mesh_config
 )
-# Policies as the writer of their statuses sees them, and as the compiler does, by kind.
+# Policies as the writer of their statuses sees them, and as the compiler does, by kind. One watch feeds both.
 POLICIES: Final = {
     kind.kind: Kind(
         kind.kind, f"/apis/{kind.api_version}", kind.plural, objects.CustomObject, _same, may_be_absent=True

@@ -7,7 +7,7 @@ bookmark, is half open: it is left and made anew. Nobody downstream sees any of 
 
 import logging
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
@@ -55,6 +55,14 @@ class Changed(Generic[Value]):
 
 
 Event = Listed[Value] | Changed[Value]
+
+
+def converted(event: Event[Wire], convert: Callable[[Wire], Value | None]) -> Event[Value]:
+    """The same event about what *convert* makes of each object: for those who read one watch differently."""
+    if isinstance(event, Listed):
+        rows = ((key, convert(value)) for key, value in event.items.items())
+        return Listed({key: value for key, value in rows if value is not None})
+    return Changed(event.key, None if event.value is None else convert(event.value))
 
 
 class _Expired(Exception):

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from mesh.api.policy import Policy
 from mesh.compiler.outcome import PolicyKey, PolicyOutcome
 from mesh.controller.fleet import Fleet
 from mesh.controller.policy_writer import ATTEMPTS, FIELD_MANAGER, PolicyWriter
+from mesh.controller.watches import Watches
 from mesh.kit.supervise import supervise
 from mesh.kube import client as kube
 from mesh.model.reports import SidecarReport
@@ -58,16 +60,24 @@ def heard(pods: list[Pod] = PODS) -> Fleet:
     return fleet
 
 
+def watching(cluster: Cluster, client: kube.Client, fed: PolicyWriter) -> Watches:
+    """What every replica watches; nothing is compiled."""
+    installation = {"namespace": cluster.namespace, "mtls": {"trustDomain": "example.org"}}
+    return Watches(client, installation, lambda _, __: None, lambda: None, fed.take)
+
+
 @contextlib.asynccontextmanager
 async def writer(
     cluster: Cluster, fleet: Fleet, outcomes: Mapping[PolicyKey, PolicyOutcome]
 ) -> AsyncIterator[PolicyWriter]:
-    """The leader's part, for the length of a with statement."""
+    """The leader's part, and the watch of TrafficSplits that feeds it, for the length of a with statement."""
     stop = asyncio.Event()
     async with kube.connect(cluster.api.kubeconfig) as client:
         made = PolicyWriter(client, fleet)
+        watches = watching(cluster, client, made)
         made.want(outcomes)
-        task = asyncio.create_task(supervise(made.tasks(), stop))
+        tasks = made.tasks() | {"watch": watches.tasks()["watch TrafficSplits"]}
+        task = asyncio.create_task(supervise(tasks, stop))
         try:
             yield made
         finally:
@@ -96,6 +106,27 @@ async def test_the_status_follows_sidecars_and_nobody_elses_field_is_touched(clu
     assert seen["status"]["observedGeneration"] == 1
     [owner] = [row for row in seen["metadata"]["managedFields"] if row["manager"] == FIELD_MANAGER]
     assert (owner["operation"], owner["subresource"]) == ("Apply", "status")
+
+
+@pytest.mark.spec("7.conditions")
+async def test_one_watch_feeds_the_compiler_and_the_statuses(cluster: Cluster) -> None:
+    """What is written is judged by what is compiled: the leader watches no policy a second time."""
+    key = make_split(cluster)
+    stop = asyncio.Event()
+    async with kube.connect(cluster.api.kubeconfig) as client:
+        made = PolicyWriter(client, heard())
+        watches = watching(cluster, client, made)
+        made.want({key: PolicyOutcome(True, "Valid", "", frozenset({"g1"}), 1)})
+        tasks = watches.tasks()
+        assert not [name for name in made.tasks() if "watch" in name]
+        assert len([name for name in tasks if "TrafficSplit" in name]) == 1
+        task = asyncio.create_task(supervise(made.tasks() | {"watch": tasks["watch TrafficSplits"]}, stop))
+        await eventually(lambda: message(cluster) == "0 of 8 sidecars", "a status", WITHIN)
+        seen = watches.index.policies["TrafficSplit"].get(key.namespace, key.name)
+        assert isinstance(seen, Policy)
+        assert seen.generation == 1
+        stop.set()
+        await task
 
 
 @pytest.mark.spec("7.conditions")
