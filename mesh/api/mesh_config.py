@@ -157,6 +157,8 @@ class MeshConfig:
 CONDITION_TRANSPARENT = "Transparent"
 REASON_PROXYING = "Proxying"
 REASON_STOPPED_SUFFIX = "Stopped"
+# The condition that keeps how far a change of the mTLS mode is; its reasons are those of mesh.model.mode_change.
+CONDITION_MODE = "ModeInForce"
 
 MESH_CONFIG = crd.Kind(
     group=names.GROUP_NSM,

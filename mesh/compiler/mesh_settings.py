@@ -5,13 +5,19 @@ from typing import Any
 
 from mesh.api import quantities
 from mesh.api.mesh_config import MeshConfigSpec
+from mesh.model.mode_change import ModeChange
 from mesh.model.sidecar_config import SERVER_FIRST_MS
 from mesh.model.snapshot import MeshSettings
 from mesh.model.transparency import Phase
 
 
-def mesh_settings(installation: Mapping[str, Any], spec: MeshConfigSpec, phase: Phase) -> MeshSettings:
-    """Bring together the fixed part of ``meshconfig.json``, the MeshConfig, and the phase that its status tells."""
+def mesh_settings(
+    installation: Mapping[str, Any], spec: MeshConfigSpec, phase: Phase, mode_change: ModeChange | None
+) -> MeshSettings:
+    """Bring together the fixed part of ``meshconfig.json``, the MeshConfig, and what its status tells.
+
+    *mode_change* is None where the status says nothing: then the mode is in force.
+    """
     return MeshSettings(
         trust_domain=str(installation["mtls"]["trustDomain"]),
         mtls_mode=spec.mtls.mode,
@@ -24,4 +30,5 @@ def mesh_settings(installation: Mapping[str, Any], spec: MeshConfigSpec, phase: 
         server_first_ms=int(installation.get("serverFirstMilliseconds", SERVER_FIRST_MS)),
         transparent=phase is Phase.TRANSPARENT,
         opening=phase is Phase.OPENING,
+        mode_change=mode_change,
     )

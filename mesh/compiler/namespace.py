@@ -10,6 +10,7 @@ from mesh.compiler.finding import Finding
 from mesh.compiler.incoming import IncomingPorts
 from mesh.compiler.workloads import Workloads
 from mesh.model import annotations, identity
+from mesh.model.mode_change import Stance
 from mesh.model.sidecar_config import IncomingPort, PodAddress, ServicePort
 from mesh.model.snapshot import MeshSettings, NamespaceView, Pod, Service
 
@@ -56,8 +57,8 @@ def compile_namespace(view: NamespaceView, settings: MeshSettings) -> NamespaceP
     if not settings.app_protocol:
         view = replace(view, services=tuple(map(_without_app_protocol, view.services)))
     ports = IncomingPorts(view.services, view.slices)
-    modes = {pod.name: _mode(pod, settings, findings) for pod in view.pods if pod.group}
-    identities = {pod.name: _identity(pod, modes, settings) for pod in view.pods if pod.addresses}
+    stances = {pod.name: _stance(pod, settings, findings) for pod in view.pods if pod.group}
+    identities = {pod.name: _identity(pod, stances, settings) for pod in view.pods if pod.addresses}
     ports_of_services, complaints = service_ports(view, identities, settings.lb_method)
     findings.extend(complaints)
     services = tuple(port for port in ports_of_services if port.addresses)
@@ -66,7 +67,7 @@ def compile_namespace(view: NamespaceView, settings: MeshSettings) -> NamespaceP
         incoming, complaints = ports.of_group(members)
         findings.extend(complaints)
         groups[group] = GroupPart(
-            max((modes[pod.name] for pod in members), key=list(MtlsMode).index),
+            max(stances[pod.name] for pod in members).mode,
             min((_body_size(pod, settings, findings) for pod in members), key=lambda size: size or float("inf")),
             tuple(IncomingPort(port, protocol) for port, protocol in sorted(incoming.items())),
             tuple(sorted({pod.node for pod in members if pod.node})),
@@ -96,9 +97,9 @@ def _by_group(pods: Iterable[Pod]) -> dict[str, list[Pod]]:
     return groups
 
 
-def _identity(pod: Pod, modes: Mapping[str, MtlsMode], settings: MeshSettings) -> str:
-    """The SPIFFE ID that a pod proves; empty when it has no sidecar, or one whose mTLS is off."""
-    if modes.get(pod.name, MtlsMode.OFF) is MtlsMode.OFF:
+def _identity(pod: Pod, stances: Mapping[str, Stance], settings: MeshSettings) -> str:
+    """The SPIFFE ID that a pod proves; empty when it has no sidecar, or one that is called in plaintext."""
+    if not stances.get(pod.name, Stance.PLAINTEXT).is_called_by_mtls:
         return ""
     return str(identity.workload_identity(settings.trust_domain, pod.namespace, pod.service_account))
 
@@ -120,13 +121,13 @@ def _seniority(pod: Pod) -> Seniority:
     return not pod.terminating, pod.created
 
 
-def _mode(pod: Pod, settings: MeshSettings, findings: list[Finding]) -> MtlsMode:
+def _stance(pod: Pod, settings: MeshSettings, findings: list[Finding]) -> Stance:
     try:
         own = annotations.mtls_mode(pod.annotations)
     except InvalidInputError as error:
         findings.append(_invalid(pod, error))
         own = None
-    return annotations.effective_mode(settings.mtls_mode, own)
+    return settings.mode.stance(own)
 
 
 def _body_size(pod: Pod, settings: MeshSettings, findings: list[Finding]) -> int:

@@ -11,6 +11,7 @@ from mesh.api.mesh_config import MeshConfig, parse_mesh_config
 from mesh.compiler.mesh_settings import mesh_settings
 from mesh.kube.objects import ConfigMapObject
 from mesh.kube.watch import Event, Key, Listed
+from mesh.model.mode_change import ModeChange, mode_change_of
 from mesh.model.snapshot import MeshSettings
 from mesh.model.transparency import Phase, phase_of
 
@@ -22,7 +23,7 @@ class Configuration:
 
     ``installation`` is the fixed part of ``meshconfig.json``. ``problem`` says why the newest MeshConfig is not obeyed.
     ``phase`` is what the MeshConfig's status said last of transparent proxies, also when the object is gone: its end
-    must not make anybody encrypt again. ``is_ending``: it was or is being deleted, and the mesh with it.
+    must not make anybody encrypt again; so does ``mode_change``, how far a change of the mTLS mode is, None where it never said. ``is_ending``: it was or is being deleted, and the mesh with it.
     ``namespace_ends``: the mesh's namespace is being deleted, and the controller in it.
     """
 
@@ -38,6 +39,7 @@ class Configuration:
         self.config_map: ConfigMapObject | None = None
         self.native_sidecar: bool | None = None
         self.phase = Phase.PROXYING
+        self.mode_change: ModeChange | None = None
         self.is_ending = False
         self.namespace_ends = False
         self._on_change = on_change
@@ -79,7 +81,7 @@ class Configuration:
         """The settings that count, None before the first good MeshConfig."""
         if self.current is None:
             return None
-        return mesh_settings(self.installation, self.current.spec, self.phase)
+        return mesh_settings(self.installation, self.current.spec, self.phase, self.mode_change)
 
     @property
     def injection(self) -> InjectionSettings | None:
@@ -131,6 +133,7 @@ class Configuration:
 
     def _read(self, manifest: dict[str, Any]) -> None:
         self.phase = phase_of(manifest) or self.phase
+        self.mode_change = mode_change_of(manifest) or self.mode_change
         self.is_ending = bool(manifest["metadata"].get("deletionTimestamp")) and self.phase is not Phase.PROXYING
         try:
             self.current = parse_mesh_config(manifest)

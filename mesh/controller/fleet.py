@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 
+from mesh.api.mtls import MtlsMode
+from mesh.model.mode_change import ModeChange
 from mesh.model.reports import SidecarReport
 from mesh.model.snapshot import Pod
 
@@ -47,6 +49,9 @@ class Fleet:
         self._pods: tuple[Pod, ...] = ()
         self._is_told = False
         self._first_seen: dict[str, float] = {}
+        self._mode: ModeChange | None = None
+        self._at_start: frozenset[str] = frozenset()
+        self._acknowledged: set[str] = set()
 
     def take_report(self, report: SidecarReport, now: float) -> bool:
         """Keep a report, made at *now* on the monotonic clock; say whether it names something new."""
@@ -54,16 +59,26 @@ class Fleet:
         if before is None and len(self._reports) >= REPORT_LIMIT:
             return False  # Anybody with an SVID may report under any name.
         self._reports[report.pod] = (report, now)
+        self._note(pod for pod in self._pods if pod.key == report.pod)
         return before is None or before[0] != report
 
-    def expect(self, pods: Iterable[Pod], digests: Mapping[str, str], now: float) -> None:
-        """Say which injected pods there are and what their groups should serve; others' reports are forgotten."""
+    def expect(
+        self, pods: Iterable[Pod], digests: Mapping[str, str], now: float, mode: ModeChange | None = None
+    ) -> None:
+        """Say which injected pods there are and what their groups should serve; others' reports are forgotten.
+
+        *mode* is the step of the mode that they should serve.
+        """
         self._pods = tuple(pods)
         self._is_told = True
         self._digests = digests
         known = {pod.key for pod in self._pods}
         self._reports = {pod: entry for pod, entry in self._reports.items() if pod in known}
         self._first_seen = {pod: self._first_seen.get(pod, now) for pod in known}
+        if mode != self._mode:
+            self._mode, self._at_start, self._acknowledged = mode, frozenset(known), set()
+        self._acknowledged &= known
+        self._note(self._pods)
 
     def states(self, now: float) -> list[SidecarState]:
         """Every sidecar, in the order of pods."""
@@ -105,9 +120,30 @@ class Fleet:
         running = [pod for pod in self._pods if pod.addresses and not pod.terminating]
         return {pod.key: self._report(pod) for pod in running}
 
+    def behind(self, mode: ModeChange) -> tuple[str, ...] | None:
+        """The pods that run and have not acknowledged a step of the mode; None while nobody was told of that step.
+
+        Who has acknowledged it once has left the step before for good, whatever comes later. A pod that is younger than the step and
+        has never reported reads what is kept for its group, which is that step already.
+        """
+        if mode != self._mode:
+            return None
+        running = [pod for pod in self._pods if pod.addresses and not pod.terminating]
+        heard = [pod.key for pod in running if pod.key in self._reports or pod.key in self._at_start]
+        return tuple(sorted(set(heard) - self._acknowledged))
+
     def versions(self) -> list[str]:
         """The versions of sidecars that run."""
         return sorted({report.version for report, _ in self._reports.values() if report.version})
+
+    def _note(self, pods: Iterable[Pod]) -> None:
+        for pod in pods:
+            if pod.key in self._acknowledged or not self._is_synced(pod):
+                continue
+            report = self._report(pod)
+            # Who has no certificate cannot answer mutual TLS yet, whatever document it has.
+            if report and (report.svid_serial or report.mode == MtlsMode.OFF):
+                self._acknowledged.add(pod.key)
 
     def _is_synced(self, pod: Pod) -> bool:
         report = self._report(pod)

@@ -13,11 +13,13 @@ from typing import Any, Final
 import msgspec
 
 from mesh.api import names, quantities
-from mesh.api.mesh_config import CONDITION_TRANSPARENT
+from mesh.api.mesh_config import CONDITION_MODE, CONDITION_TRANSPARENT
 from mesh.compiler.finding import Finding
 from mesh.controller import settings_status
 from mesh.controller.configuration import Configuration
 from mesh.controller.fleet import Fleet
+from mesh.controller.mode_steps import Decision as ModeDecision
+from mesh.controller.mode_watch import ModeWatch
 from mesh.controller.removal import FIELD_MANAGER, Removal
 from mesh.controller.transparency import STOPPED, Decision
 from mesh.kit.backoff import Backoff
@@ -47,6 +49,7 @@ _PART_OF: Final = f"{names.LABEL_PART_OF}={names.PART_OF}"
 _KINDS: Final[dict[str, Kind[Any, Any]]] = {
     **kinds.POLICIES,
     "MeshConfig": kinds.MESH_CONFIGS,
+    "Namespace": kinds.NAMESPACES,
     "Pod": kinds.PODS,
     "Service": kinds.SERVICES,
 }
@@ -56,11 +59,14 @@ _QUEUE_LIMIT: Final = 1000
 class Keeper:
     """Compares what should be with what is, after every change and once in a while."""
 
-    def __init__(self, client: Client, configuration: Configuration, fleet: Fleet, removal: Removal) -> None:
+    def __init__(
+        self, client: Client, configuration: Configuration, fleet: Fleet, removal: Removal, modes: ModeWatch
+    ) -> None:
         self._client = client
         self._configuration = configuration
         self._fleet = fleet
         self._removal = removal
+        self._modes = modes
         self._stopped_for: tuple[str, ...] = ()
         self._server_conf: str | None = None
         self._server_conf_due = 0.0
@@ -145,11 +151,22 @@ class Keeper:
         decision = await self._removal.decide()
         await self._write_config_map(decision.flag)
         await self._read_server_conf()
-        await self._write_status(decision)
+        mode = self._modes.decide()
+        await self._write_status(decision, mode)
         self._tell_stopped(decision)
+        self._tell_left(mode)
         await self._removal.carry_out(decision)
         await self._write_ttl()
-        return bool(decision.pods) or decision.phase is not self._configuration.phase
+        is_stepping = mode is not None and (
+            mode.change != self._configuration.mode_change or not mode.change.is_settled
+        )
+        return bool(decision.pods) or decision.phase is not self._configuration.phase or is_stepping
+
+    def _tell_left(self, mode: ModeDecision | None) -> None:
+        """Say at the MeshConfig that a change of the mode went on without some sidecars."""
+        if mode is not None and mode.left:
+            place = (self._configuration.namespace, names.MESH_CONFIG_NAME)
+            self._queue(Finding("MeshConfig", *place, "ModeNotAcknowledged", mode.lost))
 
     def _tell_stopped(self, decision: Decision) -> None:
         """Say at the MeshConfig and at each pod, once, that the way to transparent proxies has stopped."""
@@ -166,15 +183,13 @@ class Keeper:
         """Read now and then what the SPIRE server is set to: it is the stack's, and no event of ours tells of it."""
         if time.monotonic() < self._server_conf_due:
             return
-        path = kinds.CONFIG_MAPS.path(self._configuration.namespace, names.SPIRE_SERVER)
-        try:
-            found = msgspec.json.decode(await self._client.get(path), type=objects.ConfigMapObject)
-        except ApiError as error:
-            if error.status != write.NOT_FOUND:
-                raise
-            self._server_conf = None
-        else:
-            self._server_conf = (found.data or {}).get(settings_status.SERVER_CONF)
+        # Its name ends in a digest of its content; while the stack rolls the server there are two, and the younger one is meant.
+        path = kinds.CONFIG_MAPS.path(self._configuration.namespace)
+        answer = await self._client.get(path, {"labelSelector": f"{names.LABEL_NAME}={names.SPIRE_SERVER}"})
+        found = msgspec.json.decode(answer, type=objects.Page[objects.ConfigMapObject]).items or []
+        rows = [row for row in found if settings_status.SERVER_CONF in (row.data or {})]
+        newest = max(rows, key=lambda row: row.metadata.creation_timestamp or "", default=None)
+        self._server_conf = (newest.data or {})[settings_status.SERVER_CONF] if newest else None
         self._server_conf_due = time.monotonic() + SERVER_CONF_SECONDS
 
     async def _write_config_map(self, flag: bool | None) -> None:
@@ -194,17 +209,17 @@ class Keeper:
             if wire.spec.ttl != ttl:
                 await write.apply(self._client, kinds.CLUSTER_SPIFFE_IDS, name, {"spec": {"ttl": ttl}}, FIELD_MANAGER)
 
-    async def _write_status(self, decision: Decision) -> None:
+    async def _write_status(self, decision: Decision, mode: ModeDecision | None) -> None:
         manifest = self._configuration.manifest
         if manifest is None:
             return
-        status = self._status(manifest, decision)
+        status = self._status(manifest, decision, mode)
         if status != manifest["status"]:
             namespace = self._configuration.namespace
             name = names.MESH_CONFIG_NAME
             await write.merge_status(self._client, kinds.MESH_CONFIGS, namespace, name, status, FIELD_MANAGER)
 
-    def _status(self, manifest: dict[str, Any], decision: Decision) -> dict[str, Any]:
+    def _status(self, manifest: dict[str, Any], decision: Decision, mode: ModeDecision | None) -> dict[str, Any]:
         generation = manifest["metadata"]["generation"]
         problem = self._configuration.problem
         synced, total = self._fleet.counts()
@@ -215,7 +230,7 @@ class Keeper:
                 "Synced" if synced == total else "Pending",
                 f"{synced} of {total} sidecars",
             ),
-            **self._in_force(),
+            **self._in_force(mode),
             CONDITION_TRANSPARENT: (decision.transparent, str(decision.reason), decision.message),
         }
         before = {row["type"]: row for row in manifest["status"].get("conditions", [])}
@@ -225,11 +240,14 @@ class Keeper:
             "transparent": decision.transparent,
         }
 
-    def _in_force(self) -> dict[str, tuple[bool, str, str]]:
+    def _in_force(self, mode: ModeDecision | None) -> dict[str, tuple[bool, str, str]]:
         current = self._configuration.current
-        if current is None:
+        if current is None or mode is None:
             return {}
-        return {settings_status.CONDITION: settings_status.judge(current.spec, self._server_conf)}
+        return {
+            CONDITION_MODE: (mode.change.is_settled, mode.change.reason, mode.message),
+            settings_status.CONDITION: settings_status.judge(current.spec, self._server_conf, mode.change),
+        }
 
     async def _emit(self) -> None:
         while True:

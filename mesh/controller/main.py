@@ -23,11 +23,13 @@ from mesh.api import names
 from mesh.api.errors import InvalidInputError, Problem, quote
 from mesh.bus import connection
 from mesh.compiler.assemble import Compilation
+from mesh.controller import mode_steps
 from mesh.controller.api import Api
 from mesh.controller.configuration import load_installation
 from mesh.controller.fleet import Fleet
 from mesh.controller.identity import Identity
 from mesh.controller.keeper import Keeper
+from mesh.controller.mode_watch import ModeWatch
 from mesh.controller.policy_writer import PolicyWriter
 from mesh.controller.publisher import Publisher
 from mesh.controller.removal import Removal
@@ -62,6 +64,7 @@ class Settings:
     api_port: int = names.PORT_CONTROLLER_API
     webhook_port: int = names.PORT_WEBHOOK
     removal_seconds: float = 15.0
+    mode_step_seconds: float = mode_steps.LIMIT_SECONDS
     health_port: int = names.PORT_HEALTH
 
     @property
@@ -112,7 +115,8 @@ class Controller:
         )
         self._trust = TrustKeeper(client, settings.namespace, self._bundle)
         self._removal = Removal(client, self._watches.configuration, self._fleet, settings.removal_seconds)
-        self._keeper = Keeper(client, self._watches.configuration, self._fleet, self._removal)
+        modes = ModeWatch(self._watches.configuration, self._fleet, settings.mode_step_seconds)
+        self._keeper = Keeper(client, self._watches.configuration, self._fleet, self._removal, modes)
         self._election = Election(client, settings.namespace, names.LEADER_LEASE, self._name)
         self._has_svid = asyncio.Event()
 
@@ -205,7 +209,8 @@ class Controller:
     def _take_compilation(self, wanted: Wanted, compilation: Compilation) -> None:
         self._publisher.want(wanted)
         digests = {group: row[0] for group, row in wanted.items()}
-        self._fleet.expect(self._watches.index.injected_pods(), digests, time.monotonic())
+        pods = self._watches.index.injected_pods()
+        self._fleet.expect(pods, digests, time.monotonic(), self._watches.configuration.mode_change)
         self._policies.want(compilation.policies)
         self._keeper.tell(compilation.findings)
         self._keeper.changed()

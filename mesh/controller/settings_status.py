@@ -9,19 +9,28 @@ from typing import Final
 
 from mesh.api import quantities
 from mesh.api.errors import InvalidInputError
-from mesh.api.mesh_config import MeshConfigSpec
+from mesh.api.mesh_config import CONDITION_MODE, MeshConfigSpec
+from mesh.model.mode_change import ModeChange
 
 CONDITION: Final = "InForce"
 SERVER_CONF: Final = "server.conf"
 _SETTING: Final = re.compile(r'^\s*(ca_ttl|ca_key_type)\s*=\s*"([^"]*)"', re.MULTILINE)
 
 
-def judge(spec: MeshConfigSpec, server_conf: str | None) -> tuple[bool, str, str]:
+def judge(spec: MeshConfigSpec, server_conf: str | None, mode: ModeChange) -> tuple[bool, str, str]:
     """Whether all settings are in force, a reason, and a message; *server_conf* is the SPIRE server's, None unknown."""
-    waiting = [*_authority(spec, server_conf), *_unread(spec)]
+    waiting = [*_mode(mode), *_authority(spec, server_conf), *_unread(spec)]
     if not waiting:
         return True, "AllInForce", "every setting is in force"
     return False, "SomeNotInForce", "since the time of this condition: " + "; ".join(waiting)
+
+
+def _mode(mode: ModeChange) -> list[str]:
+    return (
+        []
+        if mode.is_settled
+        else [f"mtls.mode {mode.after} is reached in steps; condition {CONDITION_MODE} tells them"]
+    )
 
 
 def _authority(spec: MeshConfigSpec, server_conf: str | None) -> list[str]:

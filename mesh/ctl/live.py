@@ -15,6 +15,7 @@ from mesh.compiler.mesh_settings import mesh_settings
 from mesh.ctl.cluster import ClusterError, NotFoundError, Reader, core
 from mesh.kube import kinds, objects
 from mesh.kube.kinds import Kind
+from mesh.model.mode_change import mode_change_of
 from mesh.model.snapshot import FaultyPolicy, MeshSettings, NamespaceView, Snapshot
 from mesh.model.transparency import Phase, phase_of
 
@@ -41,7 +42,7 @@ def _settings(reader: Reader, namespace: str) -> MeshSettings:
         spec = parse_mesh_config(manifest).spec
     except InvalidInputError as error:
         raise ClusterError(f"the mesh's settings cannot be read: {error}; run meshctl check") from error
-    return mesh_settings(installation, spec, phase_of(manifest) or Phase.PROXYING)
+    return mesh_settings(installation, spec, phase_of(manifest) or Phase.PROXYING, mode_change_of(manifest))
 
 
 def _namespaces(reader: Reader) -> dict[str, NamespaceView]:

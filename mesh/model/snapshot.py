@@ -12,6 +12,7 @@ from mesh.api import names
 from mesh.api.mesh_config import AccessControlMode, LbMethod, LogFormat, LogLevel
 from mesh.api.mtls import MtlsMode
 from mesh.api.policy import Policy
+from mesh.model.mode_change import ModeChange, settled
 from mesh.model.sidecar_config import SERVER_FIRST_MS
 from mesh.model.topology import NO_HINTS, Hints
 
@@ -148,7 +149,8 @@ class MeshSettings:
 
     Without ``app_protocol`` the field appProtocol of Service ports counts for nothing, as in NGINX Service Mesh.
     ``transparent``: everything passes unproxied. ``opening``: the way there or back, on which some sidecars are
-    transparent already: strict ones accept plaintext, too, and go on calling by mTLS (contract 10.transparent).
+    transparent already: strict ones accept plaintext, too, and go on calling by mTLS (contract 10.transparent). ``mode_change``:
+    how far a change of the mode is, None where ``mtls_mode`` is in force.
     """
 
     trust_domain: str = names.DEFAULT_TRUST_DOMAIN
@@ -162,6 +164,12 @@ class MeshSettings:
     app_protocol: bool = True
     server_first_ms: int = SERVER_FIRST_MS
     opening: bool = False
+    mode_change: ModeChange | None = None
+
+    @property
+    def mode(self) -> ModeChange:
+        """The global mode, or the step that is in its place."""
+        return self.mode_change or settled(self.mtls_mode)
 
 
 @dataclass(frozen=True, slots=True)

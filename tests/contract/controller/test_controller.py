@@ -121,11 +121,11 @@ async def test_an_edited_mesh_config_is_obeyed_and_written_back(cluster: Cluster
         "spec": {"spiffeIDTemplate": "spiffe://x"},
     }
     cluster.api.request("POST", "/apis/spire.spiffe.io/v1alpha1/clusterspiffeids", spiffe_id)
-    async with cluster.controller(), cluster.sidecar() as sidecar:
+    async with cluster.controller(mode_step_seconds=0.1), cluster.sidecar() as sidecar:
         await eventually(lambda: sidecar.received, "the configuration", WITHIN)
         assert sidecar.received[-1].config.mtls_mode == "permissive"
         cluster.api.merge(cluster.mesh_config_path, {"spec": {"mtls": {"mode": "strict", "svidTTL": "90m"}}})
-        await eventually(lambda: sidecar.received[-1].config.mtls_mode == "strict", "strict")
+        await eventually(lambda: sidecar.received[-1].config.mtls_mode == "strict", "strict", WITHIN)
         path = f"/api/v1/namespaces/{cluster.namespace}/configmaps/meshconfig"
 
         def is_written(seen: dict[str, Any]) -> bool:
