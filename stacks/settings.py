@@ -114,10 +114,10 @@ class SpireSettings:
     """How fast identities spread. Shorter intervals bring a new pod's first certificate sooner, for more load."""
 
     cache_reload_interval: str = member(
-        "How often the server reads new entries.", default="5s", pattern=_SECONDS, takes=_SECONDS_TAKES
+        "How often the server reads new entries.", default="1s", pattern=_SECONDS, takes=_SECONDS_TAKES
     )
     sync_interval: str = member(
-        "How often agents ask the server for entries.", default="5s", pattern=_SECONDS, takes=_SECONDS_TAKES
+        "How often agents ask the server for entries.", default="1s", pattern=_SECONDS, takes=_SECONDS_TAKES
     )
     verify_kubelet: bool = member(
         "Whether agents check the kubelet's certificate against the cluster's authority; kubeadm's kubelets sign their own.",
