@@ -14,6 +14,11 @@ _PART = names.CONTROLLER
 _TIMEOUT_SECONDS = 5
 _NAMESPACE_NAME = "kubernetes.io/metadata.name"
 _NEVER_INJECTED = ("kube-system", "kube-node-lease")
+_OURS = " || ".join(f"key.lowerAscii().startsWith('{prefix}')" for prefix in names.ANNOTATION_PREFIXES)
+_ANNOTATED = " || ".join(
+    f"(has(object.metadata.{field}) && object.metadata.{field}.exists(key, {_OURS}))"
+    for field in ("annotations", "labels")
+)
 
 
 def injector(namespace: str, failure_policy: str) -> Manifest:
@@ -59,7 +64,10 @@ def injector(namespace: str, failure_policy: str) -> Manifest:
 
 
 def validator(namespace: str) -> Manifest:
-    """Policies everywhere and the mesh's own MeshConfigs are read before they count; what goes waits for nobody."""
+    """Policies everywhere and the mesh's own MeshConfigs are read before they count; what goes waits for nobody.
+
+    So are annotations of ours on Services and Namespaces, of which the webhook is asked about no other.
+    """
     own = {"matchExpressions": [_expression(_NAMESPACE_NAME, "In", namespace)]}
     entries = []
     for part, kinds, where in (("policy", POLICY_KINDS, {}), ("meshconfig", (MESH_CONFIG,), own)):
@@ -71,7 +79,22 @@ def validator(namespace: str) -> Manifest:
         deletions = [_judged(kind, "DELETE") for kind in kinds]
         name = f"nginx-mesh-controller.{part}-deletion.validator"
         entries.append(_entry(name, namespace, names.VALIDATE_PATH, "Ignore", deletions) | selectors)
+    entries.append(_annotations_entry(namespace))
     return _configuration("ValidatingWebhookConfiguration", names.VALIDATING_WEBHOOK, entries)
+
+
+def _annotations_entry(namespace: str) -> Manifest:
+    """Ignore, since Services and Namespaces are everybody's: while the controller is away an event tells what is wrong."""
+    changes = [
+        _rule("", "v1", ["CREATE", "UPDATE"], "services"),
+        _rule("", "v1", ["CREATE", "UPDATE"], "namespaces") | {"scope": "Cluster"},
+    ]
+    name = "nginx-mesh-controller.annotation.validator"
+    return _entry(name, namespace, names.VALIDATE_PATH, "Ignore", changes) | {
+        "matchConditions": [{"name": "annotated", "expression": _ANNOTATED}],
+        "namespaceSelector": {},
+        "objectSelector": {},
+    }
 
 
 def _judged(kind: Kind, *operations: str) -> Manifest:

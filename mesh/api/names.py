@@ -72,6 +72,7 @@ LABEL_INTERNAL_ROUTE: Final = "nsm.nginx.com/internal-route"
 LABEL_ZONE: Final = "topology.kubernetes.io/zone"  # Kubernetes' own, on Nodes
 
 # --- Annotations ------------------------------------------------------------------------------------------------
+ANNOTATION_PREFIXES: Final = ("config.nsm.nginx.com/", "injector.nsm.nginx.com/")
 ANNOTATION_STATUS: Final = "injector.nsm.nginx.com/status"
 ANNOTATION_VERSION: Final = "injector.nsm.nginx.com/version"  # ours: tells our sidecars from NSM's
 ANNOTATION_GROUP: Final = "injector.nsm.nginx.com/group"  # ours: the sidecar group (design 7)

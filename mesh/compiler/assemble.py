@@ -7,9 +7,7 @@ other objects than last time. What it gives never depends on what it remembers.
 import operator
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
 
-from mesh.api import names
 from mesh.api.mesh_config import AccessControlMode
 from mesh.api.mtls import MtlsMode
 from mesh.compiler.book import Place, PolicyBook, Remarks, collect
@@ -24,12 +22,12 @@ from mesh.compiler.directions import (
 from mesh.compiler.endpoints import each_place_once
 from mesh.compiler.finding import Finding
 from mesh.compiler.namespace import NamespacePart, compile_namespace
+from mesh.compiler.namespace_findings import namespace_findings
 from mesh.compiler.outcome import PolicyKey, PolicyOutcome
 from mesh.compiler.services import ServiceTable
+from mesh.model.namespace_annotations import EVERY_NAMESPACE, read_egress_scope
 from mesh.model.sidecar_config import Endpoint, PodAddress, ServicePort, SidecarConfig
 from mesh.model.snapshot import MeshSettings, NamespaceView, Snapshot
-
-EVERY_NAMESPACE: Final = "*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +79,7 @@ class Compiler:
                     remarks.concerns(key, part.groups)
         self._scopes = scopes
         note_routes(book, remarks)
-        return Compilation(configs, _findings(parts, book, remarks), remarks.outcomes(book))
+        return Compilation(configs, _findings(snapshot, parts, book, remarks), remarks.outcomes(book))
 
     def _compile_namespaces(self, snapshot: Snapshot) -> dict[str, NamespacePart]:
         if snapshot.settings != self._settings:
@@ -135,11 +133,10 @@ class Compiler:
 
 def _callable_namespaces(view: NamespaceView, in_mesh: Iterable[str]) -> tuple[str, ...]:
     """Which namespaces the callers of *view* get to know: those that its annotation lists, else all of the mesh."""
-    listed = view.annotations.get(names.ANNOTATION_EGRESS_SCOPE)
-    if listed is None:
+    listed, _ = read_egress_scope(view.annotations)
+    if listed is None or EVERY_NAMESPACE in listed:
         return tuple(sorted(in_mesh))
-    wanted = {item.strip() for item in listed.split(",")} | {view.name}
-    return tuple(sorted(name for name in in_mesh if EVERY_NAMESPACE in wanted or name in wanted))
+    return tuple(sorted(name for name in in_mesh if name in listed or name == view.name))
 
 
 def _by_address(parts: Iterable[NamespacePart]) -> dict[str, PodAddress]:
@@ -156,8 +153,11 @@ def _accounts(parts: Mapping[str, NamespacePart]) -> dict[Place, list[str]]:
     return accounts
 
 
-def _findings(parts: Mapping[str, NamespacePart], book: PolicyBook, remarks: Remarks) -> tuple[Finding, ...]:
+def _findings(
+    snapshot: Snapshot, parts: Mapping[str, NamespacePart], book: PolicyBook, remarks: Remarks
+) -> tuple[Finding, ...]:
     found = {finding for part in parts.values() for finding in part.findings}
+    found.update(finding for view in snapshot.namespaces.values() for finding in namespace_findings(view))
     return tuple(sorted(found | set(remarks.findings(book))))
 
 

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from mesh.admission import gateway, json_patch, validate, validate_mesh_config
 from mesh.admission.inject import inject
+from mesh.admission.validate_annotations import ANNOTATED_KINDS, judge_annotations
 from mesh.admission.verdict import Surroundings, Verdict
 from mesh.api import names
 from mesh.api.errors import InvalidInputError
@@ -77,6 +78,8 @@ class Webhooks:
             return _answer_of(
                 validate.judge(operation, kind, request.get("object"), request.get("oldObject"), self._around)
             )
+        if not asked.get("group") and kind in ANNOTATED_KINDS:
+            return _answer_of(judge_annotations(kind, request.get("object"), request.get("oldObject")))
         if kind != MESH_CONFIG.kind or self._configuration.namespace_ends:
             return {"allowed": True}
         before, after = (request.get(key) or {} for key in ("oldObject", "object"))

@@ -13,7 +13,6 @@ from mesh.model.snapshot import ContainerPort, EndpointSlice, FaultyPolicy, Pod,
 from mesh.model.topology import NO_HINTS, Hints
 
 _FINISHED: Final = frozenset({"Succeeded", "Failed"})
-_OURS: Final = ("config.nsm.nginx.com/", "injector.nsm.nginx.com/")
 _SERVICE_LABEL: Final = "kubernetes.io/service-name"
 _EXTERNAL: Final = "ExternalName"
 _NO_ADDRESS: Final = frozenset({"", "None"})
@@ -124,7 +123,7 @@ def policy(kind: crd.Kind) -> Callable[[objects.CustomObject], Policy[Any] | Fau
 
 
 def _ours(annotations: Mapping[str, str]) -> dict[str, str]:
-    return {key: value for key, value in annotations.items() if key.startswith(_OURS)}
+    return {key: value for key, value in annotations.items() if key.startswith(names.ANNOTATION_PREFIXES)}
 
 
 def _container_ports(spec: objects.PodSpecObject) -> list[ContainerPort]:

@@ -15,6 +15,7 @@ from mesh.kube.kinds import Kind
 CONFLICT: Final = 409
 NOT_FOUND: Final = 404
 _MESSAGE_LIMIT: Final = 1000
+_NO_NAMESPACE: Final = "default"
 _EVENTS: Final = "/api/v1/namespaces/{}/events"
 
 
@@ -65,7 +66,7 @@ async def emit_event(
 ) -> None:
     """Attach an event to an object, once per reason and message; the same again renews it. Raises ApiError.
 
-    An object that is gone gets none.
+    An object that is gone gets none. Events of objects without a namespace are where Kubernetes has them, in `default`.
     """
     try:
         uid = await _uid(client, kind, namespace, name)
@@ -76,8 +77,9 @@ async def emit_event(
     text = message if len(message) <= _MESSAGE_LIMIT else message[: _MESSAGE_LIMIT - 3] + "..."
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     mark = hashlib.sha256(f"{kind.kind} {uid} {reason} {text}".encode()).hexdigest()[:16]
+    home = namespace or _NO_NAMESPACE
     event = {
-        "metadata": {"name": f"{name[:200]}.{mark}", "namespace": namespace},
+        "metadata": {"name": f"{name[:200]}.{mark}", "namespace": home},
         "involvedObject": {
             "apiVersion": kind.api_version,
             "kind": kind.kind,
@@ -93,7 +95,7 @@ async def emit_event(
         "lastTimestamp": now,
         "count": 1,
     }
-    path = _EVENTS.format(namespace)
+    path = _EVENTS.format(home)
     try:
         await client.request("POST", path, body=event)
     except ApiError as error:

@@ -10,7 +10,6 @@ from typing import Final
 from mesh.api import names
 from mesh.api.errors import quote
 
-_PREFIXES: Final = ("config.nsm.nginx.com/", "injector.nsm.nginx.com/")
 READ: Final[Mapping[str, frozenset[str]]] = {
     "Pod": frozenset(
         {
@@ -48,7 +47,7 @@ def find_unread_annotations(kind: str, annotations: Mapping[str, str]) -> Iterat
 
 
 def find_unread_labels(labels: Mapping[str, str]) -> Iterator[str]:
-    """The same of a pod's labels, and of the one whose value says nothing."""
+    """The same of a pod's or namespace's labels, and of the one whose value says nothing."""
     for key, value in labels.items():
         if _is_like_ours(key) and key not in _LABELS:
             is_annotation = key in READ["Pod"]
@@ -58,7 +57,7 @@ def find_unread_labels(labels: Mapping[str, str]) -> Iterator[str]:
 
 
 def _is_like_ours(key: str) -> bool:
-    return key.lower().startswith(_PREFIXES)
+    return key.lower().startswith(names.ANNOTATION_PREFIXES)
 
 
 def _why(key: str, kind: str) -> str:

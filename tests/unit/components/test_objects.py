@@ -297,8 +297,9 @@ def test_policies_of_every_namespace_are_judged_in_every_version() -> None:
         (policies, {"DELETE"}, "Ignore", {}),
         ({"meshconfigs"}, {"CREATE", "UPDATE"}, "Fail", own),
         ({"meshconfigs"}, {"DELETE"}, "Ignore", own),
+        ({"services", "namespaces"}, {"CREATE", "UPDATE"}, "Ignore", {}),
     ]
-    rules = [rule for one in webhook_objects.validator("m")["webhooks"] for rule in one["rules"]]
+    rules = [rule for one in webhook_objects.validator("m")["webhooks"][:4] for rule in one["rules"]]
     assert {version for rule in rules for version in rule["apiVersions"]} == {"*"}
 
 
