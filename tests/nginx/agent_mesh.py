@@ -10,9 +10,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from http.client import HTTPException
 from pathlib import Path
+from types import MappingProxyType
 from typing import Self
 
 from mesh.api import names
@@ -96,7 +97,7 @@ class Sidecar:
         await self.api.rotate(issued)
         return issued.context().svid.serial
 
-    def start(self, mode: str = "strict") -> None:
+    def start(self, mode: str = "strict", more: Mapping[str, str] = MappingProxyType({})) -> None:
         settings = {
             "MESH_POD_NAMESPACE": "shop",
             "MESH_POD_NAME": self.place.name,
@@ -115,7 +116,7 @@ class Sidecar:
         }
         command = ["ip", "netns", "exec", self.pod.namespace, str(self.mesh.pid1), sys.executable, "-m", "mesh.sidecar"]
         self.process = subprocess.Popen(
-            command, env=os.environ | settings, cwd=ROOT, stdout=self.log, stderr=subprocess.STDOUT
+            command, env={**os.environ, **settings, **more}, cwd=ROOT, stdout=self.log, stderr=subprocess.STDOUT
         )
 
     async def status(self) -> control.Status | None:

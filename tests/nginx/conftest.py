@@ -170,7 +170,18 @@ def pair(
 
 
 @pytest.fixture
-async def mesh(nginx_binary: binary.Binary, network: Network, pods: tuple[Pod, Pod, Pod]) -> AsyncIterator[Mesh]:
+def more_environment() -> Callable[[Path], dict[str, str]]:
+    """What the sidecars of ``mesh`` have in their environment beside what is usual, by their directory; modules replace it."""
+    return lambda _: {}
+
+
+@pytest.fixture
+async def mesh(
+    nginx_binary: binary.Binary,
+    network: Network,
+    pods: tuple[Pod, Pod, Pod],
+    more_environment: Callable[[Path], dict[str, str]],
+) -> AsyncIterator[Mesh]:
     """Two sidecars with their agents and a bus, in the *pods* of the module: client, server, hub."""
     with tempfile.TemporaryDirectory(prefix="mesh-agent-") as name:
         # Not under pytest's own directory, which other users may not enter.
@@ -186,7 +197,7 @@ async def mesh(nginx_binary: binary.Binary, network: Network, pods: tuple[Pod, P
             try:
                 for sidecar in (made.client, made.server):
                     await sidecar.rotate()
-                    sidecar.start()
+                    sidecar.start(more=more_environment(sidecar.run))
                 yield made
             finally:
                 made.client.end()
