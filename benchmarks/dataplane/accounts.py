@@ -8,6 +8,8 @@ from pathlib import Path
 from embedded.cluster.cgroups import Hierarchies, hierarchies
 
 END_SECONDS = 10.0
+# As long as a kubelet makes it, and the kernel by itself.
+PERIOD_US = 100_000
 
 
 class Account:
@@ -41,6 +43,14 @@ class Account:
             for place in self._places:
                 if (place / name).exists():
                     (place / name).write_text(str(weight))
+
+    def limit(self, cores: float) -> None:
+        """Give what is here no more than so much CPU time, in periods of PERIOD_US."""
+        quota = int(cores * PERIOD_US)
+        for name, text in (("cpu.cfs_quota_us", f"{quota}"), ("cpu.max", f"{quota} {PERIOD_US}")):
+            for place in self._places:
+                if (place / name).exists():
+                    (place / name).write_text(text)
 
     def release(self) -> None:
         """Let what is here go on in the cgroup above."""
