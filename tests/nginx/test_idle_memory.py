@@ -1,4 +1,4 @@
-"""What a connection costs while nothing happens on it (contract 6.memory)."""
+"""What a connection costs while nothing happens on it, and when there are too many (contract 6.memory, 6.idle)."""
 
 import contextlib
 import http.client
@@ -8,12 +8,16 @@ import socket
 import pytest
 
 from tests.nginx.conftest import Pair
+from tests.nginx.processes import descriptors as open_descriptors
 from tests.nginx.processes import private_kib
 from tests.nginx.streams import call, exchange, serving, set_up
 
 KIB_EACH = 15
 # So many come first: what they make the allocator take is there for those that are counted.
 WARM = 50
+ROOM = "worker_connections 8192;"
+# What a worker has open beside connections of applications: listeners, files, connections to the peer.
+OWN = 100
 FORMS = [
     pytest.param(500, id="short"),
     # As many as a worker has room for beside its own.
@@ -67,3 +71,35 @@ def test_an_idle_tcp_connection(pair: Pair) -> None:
             each = (after - before) / count
             print(f"{each:.1f} KiB for each of {count} idle TCP connections in the {name} sidecar")
             assert each <= KIB_EACH
+
+
+@pytest.mark.spec("6.idle")
+@pytest.mark.parametrize(
+    ("room", "count"),
+    [
+        pytest.param(512, 800, id="short"),
+        pytest.param(8192, 10000, id="long", marks=[pytest.mark.soak, pytest.mark.timeout(1800)]),
+    ],
+)
+def test_more_idle_connections_than_a_worker_has_room_for(pair: Pair, room: int, count: int) -> None:
+    """Every request is answered: who has been idle longest makes room, and no descriptor is wanting."""
+    configuration = pair.client.configuration()
+    assert ROOM in configuration
+    pair.client.write("nginx.conf", configuration.replace(ROOM, f"worker_connections {room};"))
+    pair.client.restart()
+    pid = pair.client.worker_pid
+    most = 0
+    with contextlib.ExitStack() as stack:
+        opened: list[socket.socket] = []
+        before = private_kib(pid)
+        for number in range(count):
+            opened.append(stack.enter_context(pair.client.pod.connect(pair.service, 80, 60)))
+            ask(opened[-1])
+            if number % 50 == 0:
+                most = max(most, open_descriptors(pid))
+        each = (private_kib(pid) - before) / min(room, count)
+        print(f"{count} idle connections: {most} descriptors at most, {each:.1f} KiB for each that there is room for")
+        assert room / 2 < most <= room + OWN
+        assert each <= KIB_EACH
+        ask(opened[-1])
+        assert opened[0].recv(1) == b""
