@@ -1,4 +1,4 @@
-"""What a process holds: private memory, shared memory, descriptors."""
+"""What a process holds, private memory, shared memory, descriptors, and what it has spent."""
 
 from pathlib import Path
 
@@ -18,6 +18,11 @@ def most_memory_kib(pid: int) -> int:
 def shared_memory_kib(pid: int) -> int:
     """Resident pages of memory files and anonymous shared mappings: nginx's zones, the counters file."""
     return _sum(pid, "status", "RssShmem")
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time of its first thread since it began, of user and kernel."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
 
 
 def descriptors(pid: int) -> int:

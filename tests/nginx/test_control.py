@@ -14,10 +14,13 @@ from tests.nginx.conftest import APPLICATION_PORT, CLIENT_ID, SERVER, SERVER_ID,
 from tests.nginx.documents import Document, To
 from tests.nginx.load import running
 from tests.nginx.network import Pod
+from tests.nginx.processes import cpu_seconds
 from tests.nginx.sidecar import Client, Sidecar, get, wait_until
 from tests.nginx.test_http import upgraded
 from tests.nginx.test_modes import read_all
 
+# So many requests tell what one costs, also on a busy machine.
+LONG = 10000
 SAMPLE = re.compile(r'[a-z_]+(\{([a-z_]+="[^"]*"(,[a-z_]+="[^"]*")*)?\})? [0-9]+')
 
 
@@ -185,3 +188,29 @@ def test_debug_reaches_every_worker(start_sidecar: Callable[..., Sidecar], clien
         return set(re.findall(r"\[debug\] (\d+)#", sidecar.error_log.read_text()))
 
     wait_until(lambda: speaking() == {str(pid) for pid in sidecar.worker_pids()}, "each worker at debug")
+
+
+@pytest.mark.spec("6.log")
+@pytest.mark.parametrize(
+    "count", [100, pytest.param(20000, id="long", marks=[pytest.mark.soak, pytest.mark.timeout(1800)])]
+)
+def test_debug_that_is_undone_leaves_nothing(pair: Pair, count: int) -> None:
+    """Requests at warn, at debug, and at warn again: as little in the log as before, and the long form tells the CPU time."""
+
+    def spend(level: str) -> tuple[int, float]:
+        document = pair.client_document("permissive")
+        document.settings["error_log_level"] = level
+        pair.client.apply(document)
+        # What the request that changed it still says at its own end.
+        pair.client.status()
+        size, spent = pair.client.error_log.stat().st_size, cpu_seconds(pair.client.worker_pid)
+        with pair.caller() as caller:
+            assert all(caller.request("GET", "/status/200").status == 200 for _ in range(count))
+        spent = (cpu_seconds(pair.client.worker_pid) - spent) / count
+        return pair.client.error_log.stat().st_size - size, spent * 1e6
+
+    spend("warn")
+    quiet, loud, after = spend("warn"), spend("debug"), spend("warn")
+    print(f"{count} requests at warn, debug, warn: " + ", ".join(f"{us:.0f} us" for _, us in (quiet, loud, after)))
+    assert quiet[0] == after[0] == 0 < loud[0]
+    assert count < LONG or after[1] < 1.1 * quiet[1]
