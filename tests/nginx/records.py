@@ -53,10 +53,10 @@ class _Key:
 class Records:
     """A connection after its handshake. Reading ends with EOFError, ConnectionResetError or TimeoutError."""
 
-    def __init__(self, raw: socket.socket, issued: Issued, *, server_side: bool = False) -> None:
+    def __init__(self, raw: socket.socket, issued: Issued, *, server_side: bool = False, alpn: str = "") -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server_side else ssl.PROTOCOL_TLS_CLIENT)
         load(context, issued)
-        context.set_alpn_protocols(["nsm/1"])
+        context.set_alpn_protocols(["nsm/1", *alpn.split()])
         if server_side:
             # Else tickets have the first sequence numbers.
             context.num_tickets = 0

@@ -7,7 +7,9 @@ import socket
 
 import pytest
 
-from tests.nginx.conftest import Pair
+from tests.nginx.conftest import APPLICATION_PORT, CLIENT, Pair
+from tests.nginx.network import Pod
+from tests.nginx.peers import Peer
 from tests.nginx.processes import descriptors as open_descriptors
 from tests.nginx.processes import private_kib
 from tests.nginx.streams import call, exchange, serving, set_up
@@ -53,6 +55,23 @@ def test_an_idle_connection_of_the_application(pair: Pair, count: int) -> None:
             sizes.append(private_kib(pair.client.worker_pid))
         each = (sizes[1] - sizes[0]) / count
         print(f"{each:.1f} KiB for each of {count} idle connections from the application")
+        assert each <= KIB_EACH
+
+
+@pytest.mark.spec("6.memory")
+@pytest.mark.parametrize("count", FORMS)
+def test_an_idle_connection_of_a_peer(pair: Pair, plain_pod: Pod, count: int) -> None:
+    """A kept connection of another sidecar by mutual TLS: what the accepting side holds of it."""
+    issued = pair.issue(CLIENT)
+    with contextlib.ExitStack() as stack:
+        sizes = []
+        for more in (WARM, count):
+            for _ in range(more):
+                peer = stack.enter_context(Peer(plain_pod, pair.server.pod.address, APPLICATION_PORT, issued, 60))
+                assert peer.ask("/status/200").status == 200
+            sizes.append(private_kib(pair.server.worker_pid))
+        each = (sizes[1] - sizes[0]) / count
+        print(f"{each:.1f} KiB for each of {count} idle connections of peers")
         assert each <= KIB_EACH
 
 

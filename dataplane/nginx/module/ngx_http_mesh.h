@@ -185,6 +185,10 @@ ngx_int_t ngx_http_mesh_tls_servers(ngx_conf_t *cf);
 ngx_int_t ngx_http_mesh_set_session(ngx_peer_connection_t *pc, void *data);
 void ngx_http_mesh_save_session(ngx_peer_connection_t *pc, void *data);
 
+/* ngx_http_mesh_records.c */
+void ngx_http_mesh_records_init(void);
+void ngx_http_mesh_records_hello(ngx_connection_t *c);
+
 /* ngx_http_mesh_grpc.c */
 void ngx_http_mesh_grpc_init(void);
 void ngx_http_mesh_grpc_watch(ngx_http_mesh_ctx_t *ctx);

@@ -176,8 +176,8 @@ ngx_http_mesh_access_identity(ngx_http_mesh_ctx_t *ctx)
     }
 
     ctx->identity = tls->identity;
-    ctx->tls_version = SSL_get_version(r->connection->ssl->connection);
-    ctx->tls_cipher = SSL_get_cipher_name(r->connection->ssl->connection);
+    ctx->tls_version = tls->version;
+    ctx->tls_cipher = tls->cipher;
 
     if (ngx_mesh_tls_is_stale(tls)) {
         ngx_http_mesh_last(r);

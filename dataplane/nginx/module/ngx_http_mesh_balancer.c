@@ -247,8 +247,8 @@ ngx_http_mesh_note_tls(ngx_http_mesh_ctx_t *ctx, ngx_connection_t *c)
     }
 
     ctx->identity = ctx->peer->identity;
-    ctx->tls_version = SSL_get_version(c->ssl->connection);
-    ctx->tls_cipher = SSL_get_cipher_name(c->ssl->connection);
+    ctx->tls_version = tls->version;
+    ctx->tls_cipher = tls->cipher;
 }
 
 

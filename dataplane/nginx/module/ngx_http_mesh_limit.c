@@ -34,9 +34,7 @@ ngx_http_mesh_limit_caller(ngx_http_mesh_ctx_t *ctx)
     if (ctx->role == NGX_HTTP_MESH_INCOMING) {
         tls = ngx_mesh_tls_get(c);
 
-        if (tls
-            && ngx_mesh_tls_names(tls, c->ssl->connection) == NGX_OK)
-        {
+        if (tls && ngx_mesh_tls_names(tls, c) == NGX_OK) {
             for (i = 0; i < tls->nnames; i++) {
                 caller = ngx_mesh_limits_find(ls, &tls->names[i]);
 

@@ -156,7 +156,9 @@ ngx_http_mesh_log_handler(ngx_http_request_t *r)
 
     conf = ngx_http_get_module_loc_conf(r, ngx_http_mesh_module);
 
-    if (conf->role == NGX_HTTP_MESH_INCOMING && r->connection->ssl == NULL) {
+    if (conf->role == NGX_HTTP_MESH_INCOMING
+        && ngx_mesh_tls_get(r->connection) == NULL)
+    {
         (void) ngx_atomic_fetch_add(
                         &ngx_mesh.counters->requests[NGX_MESH_INCOMING], 1);
         ngx_mesh_count_refusal(NGX_MESH_INCOMING, "plaintext");

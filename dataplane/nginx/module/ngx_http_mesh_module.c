@@ -176,6 +176,7 @@ ngx_http_mesh_init_process(ngx_cycle_t *cycle)
 {
     ngx_http_mesh_pool_init();
     ngx_http_mesh_cork_init(cycle);
+    ngx_http_mesh_records_init();
     ngx_mesh.changed = ngx_http_mesh_pool_sweep;
 
     return NGX_OK;

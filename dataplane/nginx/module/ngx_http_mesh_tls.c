@@ -17,7 +17,7 @@ static ngx_str_t  ngx_http_mesh_alpn_grpc = ngx_string("\x05nsm/1\x02h2");
 ngx_int_t
 ngx_http_mesh_tls_servers(ngx_conf_t *cf)
 {
-    ngx_uint_t                   i;
+    ngx_uint_t                   i, identity;
     ngx_http_ssl_srv_conf_t     *sscf;
     ngx_http_mesh_loc_conf_t    *conf;
     ngx_http_core_srv_conf_t   **cscfp;
@@ -36,11 +36,17 @@ ngx_http_mesh_tls_servers(ngx_conf_t *cf)
 
         conf = cscfp[i]->ctx->loc_conf[ngx_http_mesh_module.ctx_index];
 
-        if (ngx_mesh_tls_serve(sscf->ssl.ctx,
-                               conf->role == NGX_HTTP_MESH_INCOMING, cf->log)
+        identity = conf->role == NGX_HTTP_MESH_INCOMING;
+
+        if (ngx_mesh_tls_serve(sscf->ssl.ctx, identity,
+                               ngx_http_mesh_records_hello, cf->log)
             != NGX_OK)
         {
             return NGX_ERROR;
+        }
+
+        if (identity) {
+            ngx_mesh_secrets_watch(sscf->ssl.ctx);
         }
     }
 

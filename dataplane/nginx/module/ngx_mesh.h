@@ -168,6 +168,11 @@ ngx_uint_t ngx_mesh_ready(const char **reason);
 void ngx_mesh_log_level(ngx_uint_t level);
 
 
+/* ngx_mesh_abort.c */
+
+void ngx_mesh_abort(ngx_connection_t *c);
+
+
 /* ngx_mesh_drain.c */
 
 void ngx_mesh_drain_init(ngx_cycle_t *cycle);

@@ -73,6 +73,8 @@ typedef struct {
     time_t                    not_after;     /* of the peer's certificate */
     ngx_str_t                 expected;      /* empty: any of our domain */
     ngx_str_t                 identity;      /* the peer's, once verified */
+    const char               *version;       /* of TLS, with the identity */
+    const char               *cipher;
     ngx_str_t                *names;         /* <namespace>/<DNS name> */
     ngx_uint_t                nnames;
     ngx_uint_t                named;         /* unsigned :1, names are read */
@@ -105,7 +107,7 @@ int ngx_mesh_chains_verify(ngx_mesh_chains_t *chains, X509_STORE_CTX *ctx,
 
 /* ngx_mesh_names.c: those that the peer may be, into tls->names */
 
-ngx_int_t ngx_mesh_tls_names(ngx_mesh_tls_t *tls, SSL *ssl);
+ngx_int_t ngx_mesh_tls_names(ngx_mesh_tls_t *tls, ngx_connection_t *c);
 
 
 /* ngx_mesh_tls.c */
@@ -116,7 +118,7 @@ ngx_mesh_tls_t *ngx_mesh_tls_create(SSL *ssl, ngx_pool_t *pool,
 ngx_mesh_tls_t *ngx_mesh_tls_get(ngx_connection_t *c);
 ngx_int_t ngx_mesh_tls_require_peer(SSL *ssl);
 ngx_int_t ngx_mesh_tls_serve(SSL_CTX *ctx, ngx_uint_t identity,
-    ngx_log_t *log);
+    void (*hello)(ngx_connection_t *c), ngx_log_t *log);
 ngx_int_t ngx_mesh_tls_call(ngx_connection_t *c, ngx_str_t *identity,
     ngx_str_t *alpn);
 ngx_uint_t ngx_mesh_tls_is_stale(ngx_mesh_tls_t *tls);

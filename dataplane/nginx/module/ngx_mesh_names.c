@@ -110,10 +110,13 @@ ngx_mesh_names_read(ngx_mesh_tls_t *tls, GENERAL_NAMES *sans)
 }
 
 
-/* once for each connection, and only where somebody asks */
+/*
+ * Once for each connection: where somebody asks, or before OpenSSL's part of
+ * it is given up, and the certificate with it
+ */
 
 ngx_int_t
-ngx_mesh_tls_names(ngx_mesh_tls_t *tls, SSL *ssl)
+ngx_mesh_tls_names(ngx_mesh_tls_t *tls, ngx_connection_t *c)
 {
     X509           *leaf;
     ngx_int_t       rc;
@@ -123,7 +126,7 @@ ngx_mesh_tls_names(ngx_mesh_tls_t *tls, SSL *ssl)
         return NGX_OK;
     }
 
-    leaf = SSL_get0_peer_certificate(ssl);
+    leaf = c->ssl ? SSL_get0_peer_certificate(c->ssl->connection) : NULL;
     if (leaf == NULL) {
         return NGX_ERROR;
     }

@@ -103,14 +103,24 @@ ngx_mesh_tls_cleanup(void *data)
 }
 
 
+/* it outlives OpenSSL's part of the connection */
+
 ngx_mesh_tls_t *
 ngx_mesh_tls_get(ngx_connection_t *c)
 {
-    if (c->ssl == NULL) {
-        return NULL;
+    ngx_pool_cleanup_t  *cln;
+
+    if (c->ssl) {
+        return SSL_get_ex_data(c->ssl->connection, ngx_mesh_tls_index);
     }
 
-    return SSL_get_ex_data(c->ssl->connection, ngx_mesh_tls_index);
+    for (cln = c->pool->cleanup; cln; cln = cln->next) {
+        if (cln->handler == ngx_mesh_tls_cleanup) {
+            return cln->data;
+        }
+    }
+
+    return NULL;
 }
 
 
@@ -197,6 +207,9 @@ ngx_mesh_tls_verify(X509_STORE_CTX *ctx, void *arg)
         return 0;
     }
 
+    tls->version = SSL_get_version(ssl);
+    tls->cipher = SSL_get_cipher_name(ssl);
+
     ngx_mesh_tls_count(tls, NGX_MESH_HANDSHAKE_OK);
 
     return 1;
@@ -266,16 +279,19 @@ ngx_mesh_tls_is_stale(ngx_mesh_tls_t *tls)
 /*
  * A listener's TLS: the SVID and the bundle of now for each handshake.
  * "identity": the other side must have one, too; else it is the listener of
- * probes, which has a certificate of its own.
+ * probes, which has a certificate of its own.  "hello" is called in the
+ * middle of each handshake, or NULL.
  */
 
 ngx_int_t
-ngx_mesh_tls_serve(SSL_CTX *ctx, ngx_uint_t identity, ngx_log_t *log)
+ngx_mesh_tls_serve(SSL_CTX *ctx, ngx_uint_t identity,
+    void (*hello)(ngx_connection_t *c), ngx_log_t *log)
 {
     SSL_CTX_set_cert_cb(ctx, ngx_mesh_tls_certificate, NULL);
 
     if (identity) {
-        SSL_CTX_set_client_hello_cb(ctx, ngx_mesh_tls_client_hello, NULL);
+        SSL_CTX_set_client_hello_cb(ctx, ngx_mesh_tls_client_hello,
+                                    (void *) hello);
 
     } else if (ngx_mesh_throwaway_certificate(ctx) != NGX_OK) {
         ngx_ssl_error(NGX_LOG_EMERG, log, 0,
@@ -298,6 +314,7 @@ ngx_mesh_tls_serve(SSL_CTX *ctx, ngx_uint_t identity, ngx_log_t *log)
 static int
 ngx_mesh_tls_client_hello(SSL *ssl, int *alert, void *arg)
 {
+    void             (*hello)(ngx_connection_t *c) = arg;
     ngx_connection_t  *c;
 
     c = ngx_ssl_get_connection(ssl);
@@ -317,6 +334,10 @@ ngx_mesh_tls_client_hello(SSL *ssl, int *alert, void *arg)
     if (ngx_mesh_tls_require_peer(ssl) != NGX_OK) {
         *alert = SSL_AD_INTERNAL_ERROR;
         return SSL_CLIENT_HELLO_ERROR;
+    }
+
+    if (hello) {
+        hello(c);
     }
 
     return SSL_CLIENT_HELLO_SUCCESS;

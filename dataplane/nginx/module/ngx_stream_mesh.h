@@ -9,6 +9,7 @@
 
 
 #include "ngx_mesh.h"
+#include "ngx_mesh_channel.h"
 #include "ngx_mesh_counters.h"
 #include "ngx_mesh_identity.h"
 #include "ngx_mesh_peer.h"
@@ -22,14 +23,6 @@
 
 #define NGX_STREAM_MESH_CLIENT    0
 #define NGX_STREAM_MESH_UPSTREAM  1
-
-/* what is read at once; a buffer has room for records of as much, too */
-#define NGX_STREAM_MESH_BUFFER       (8 * NGX_MESH_RECORD_PLAIN)
-#define NGX_STREAM_MESH_BUFFER_SIZE  (NGX_STREAM_MESH_BUFFER + 1024)
-
-
-typedef struct ngx_stream_mesh_records_s  ngx_stream_mesh_records_t;
-
 
 /*
  * One redirected connection's, in its pool.  "pass" ends nginx's session and
@@ -67,7 +60,7 @@ typedef struct {
     ngx_recv_pt                 recv[2];     /* nginx's own */
     ngx_send_chain_pt           send_chain[2];
     ngx_event_handler_pt        handler[2];
-    ngx_stream_mesh_records_t  *records[2];  /* NULL: no TLS, or OpenSSL's */
+    ngx_mesh_channel_t         *records[2];  /* NULL: no TLS, or OpenSSL's */
     u_char                     *buffer[2];   /* while bytes are in it */
 
     ngx_mesh_tls_t           *caller;        /* what its handshake proved */
@@ -120,26 +113,16 @@ char *ngx_stream_mesh_endpoints(ngx_conf_t *cf, ngx_command_t *cmd,
 void ngx_stream_mesh_relay_client(ngx_stream_mesh_ctx_t *ctx);
 void ngx_stream_mesh_relay_upstream(ngx_stream_mesh_ctx_t *ctx,
     ngx_connection_t *pc);
-void ngx_stream_mesh_abort(ngx_connection_t *c);
+void ngx_stream_mesh_relay_free(ngx_stream_mesh_ctx_t *ctx);
 
 /* ngx_stream_mesh_review.c */
 void ngx_stream_mesh_review(ngx_stream_mesh_ctx_t *ctx);
 void ngx_stream_mesh_review_all(void);
 
 /* ngx_stream_mesh_buffers.c */
-u_char *ngx_stream_mesh_buffer_take(ngx_log_t *log);
-void ngx_stream_mesh_buffer_give(u_char *buffer);
 void ngx_stream_mesh_buffers_client(ngx_stream_mesh_ctx_t *ctx);
 void ngx_stream_mesh_buffers_upstream(ngx_stream_mesh_ctx_t *ctx);
 void ngx_stream_mesh_buffers_free(ngx_stream_mesh_ctx_t *ctx);
-
-/* ngx_stream_mesh_records.c */
-ngx_stream_mesh_records_t *ngx_stream_mesh_records_take(ngx_connection_t *c);
-void ngx_stream_mesh_records_free(ngx_stream_mesh_records_t *rs);
-ssize_t ngx_stream_mesh_records_recv(ngx_stream_mesh_records_t *rs,
-    ngx_connection_t *c, u_char *buf, size_t size);
-ngx_chain_t *ngx_stream_mesh_records_send(ngx_stream_mesh_records_t *rs,
-    ngx_connection_t *c, ngx_chain_t *in);
 
 /* ngx_stream_mesh_tls.c */
 ngx_int_t ngx_stream_mesh_tls_servers(ngx_conf_t *cf);

@@ -110,7 +110,7 @@ ngx_stream_mesh_init_peer(ngx_stream_session_t *s,
 
     if (ctx == NULL || ctx->table == NULL) {
         ngx_mesh_count_refusal(NGX_MESH_OUTGOING, "not_redirected");
-        ngx_stream_mesh_abort(c);
+        ngx_mesh_abort(c);
         return NGX_ERROR;
     }
 
@@ -119,7 +119,7 @@ ngx_stream_mesh_init_peer(ngx_stream_session_t *s,
             && (ngx_stream_mesh_single(ctx) != NGX_OK
                 || ngx_stream_mesh_choose(ctx) != NGX_OK)))
     {
-        ngx_stream_mesh_abort(c);
+        ngx_mesh_abort(c);
         return NGX_ERROR;
     }
 
@@ -149,7 +149,7 @@ ngx_stream_mesh_get_peer(ngx_peer_connection_t *pc, void *data)
     if (ctx->nheld == NGX_STREAM_MESH_TRIES
         || (!ctx->chosen && ngx_stream_mesh_choose(ctx) != NGX_OK))
     {
-        ngx_stream_mesh_abort(ctx->connection);
+        ngx_mesh_abort(ctx->connection);
         return NGX_BUSY;
     }
 
@@ -242,7 +242,7 @@ ngx_stream_mesh_free_peer(ngx_peer_connection_t *pc, void *data,
         ctx->tried[ctx->ntried++] = ctx->endpoint;
 
         if (pc->tries == 0) {
-            ngx_stream_mesh_abort(ctx->connection);
+            ngx_mesh_abort(ctx->connection);
         }
     }
 

@@ -13,42 +13,12 @@
 #include "ngx_stream_mesh.h"
 
 
-/* kept for the next one */
-#define NGX_STREAM_MESH_SPARE  8
-
-
 static void ngx_stream_mesh_relay_event(ngx_event_t *ev);
 static void ngx_stream_mesh_relay_begin(ngx_event_t *ev);
 
 
-static u_char                 *ngx_stream_mesh_spare[NGX_STREAM_MESH_SPARE];
-static ngx_uint_t              ngx_stream_mesh_nspare;
-
 /* whose handler runs, until that closes it */
 static ngx_stream_mesh_ctx_t  *ngx_stream_mesh_current;
-
-
-u_char *
-ngx_stream_mesh_buffer_take(ngx_log_t *log)
-{
-    if (ngx_stream_mesh_nspare) {
-        return ngx_stream_mesh_spare[--ngx_stream_mesh_nspare];
-    }
-
-    return ngx_alloc(NGX_STREAM_MESH_BUFFER_SIZE, log);
-}
-
-
-void
-ngx_stream_mesh_buffer_give(u_char *buffer)
-{
-    if (ngx_stream_mesh_nspare == NGX_STREAM_MESH_SPARE) {
-        ngx_free(buffer);
-        return;
-    }
-
-    ngx_stream_mesh_spare[ngx_stream_mesh_nspare++] = buffer;
-}
 
 
 /* what comes from "side" */
@@ -75,7 +45,7 @@ ngx_stream_mesh_lend(ngx_stream_mesh_ctx_t *ctx, ngx_uint_t side)
         return NGX_OK;
     }
 
-    p = ngx_stream_mesh_buffer_take(ctx->connection->log);
+    p = ngx_mesh_buffer_take(ctx->connection->log);
     if (p == NULL) {
         return NGX_ERROR;
     }
@@ -87,7 +57,7 @@ ngx_stream_mesh_lend(ngx_stream_mesh_ctx_t *ctx, ngx_uint_t side)
     b->start = p;
     b->pos = p;
     b->last = p;
-    b->end = p + NGX_STREAM_MESH_BUFFER;
+    b->end = p + NGX_MESH_BUFFER;
 
     return NGX_OK;
 }
@@ -127,7 +97,7 @@ ngx_stream_mesh_reclaim(ngx_stream_mesh_ctx_t *ctx, ngx_uint_t side)
         return;
     }
 
-    ngx_stream_mesh_buffer_give(ctx->buffer[side]);
+    ngx_mesh_buffer_give(ctx->buffer[side]);
     ctx->buffer[side] = NULL;
 
     ngx_stream_mesh_empty(ngx_stream_mesh_buf(ctx, side));
@@ -155,10 +125,10 @@ ngx_stream_mesh_relay_event(ngx_event_t *ev)
 
         /* a time-out is what nginx ends both sides for, whatever they do */
 
-        ngx_stream_mesh_abort(s->connection);
+        ngx_mesh_abort(s->connection);
 
         if (s->upstream->peer.connection) {
-            ngx_stream_mesh_abort(s->upstream->peer.connection);
+            ngx_mesh_abort(s->upstream->peer.connection);
         }
 
         ev->timedout = 1;
@@ -266,7 +236,7 @@ ngx_stream_mesh_buffers_free(ngx_stream_mesh_ctx_t *ctx)
 
     for (side = 0; side < 2; side++) {
         if (ctx->buffer[side]) {
-            ngx_stream_mesh_buffer_give(ctx->buffer[side]);
+            ngx_mesh_buffer_give(ctx->buffer[side]);
         }
     }
 }

@@ -86,16 +86,9 @@ ngx_stream_mesh_closed(void *data)
 {
     ngx_stream_mesh_ctx_t  *ctx = data;
 
-    ngx_uint_t  side;
-
     ngx_mesh_count_active(-1);
 
-    for (side = 0; side < 2; side++) {
-        if (ctx->records[side]) {
-            ngx_stream_mesh_records_free(ctx->records[side]);
-        }
-    }
-
+    ngx_stream_mesh_relay_free(ctx);
     ngx_stream_mesh_buffers_free(ctx);
 
     if (ctx->silence.timer_set) {

@@ -25,26 +25,47 @@ static ngx_chain_t *ngx_stream_mesh_send_upstream(ngx_connection_t *c,
     ngx_chain_t *in, off_t limit);
 
 
-/* the other side is reset when nginx closes the connection */
+/* NULL: OpenSSL goes on with it, or there is no TLS */
 
-void
-ngx_stream_mesh_abort(ngx_connection_t *c)
+static ngx_mesh_channel_t *
+ngx_stream_mesh_relay_records(ngx_connection_t *c)
 {
-    struct linger  linger;
+    ngx_mesh_channel_t  *ch;
 
-    linger.l_onoff = 1;
-    linger.l_linger = 0;
-
-    if (setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger))
-        == -1)
-    {
-        ngx_connection_error(c, ngx_socket_errno,
-                             "setsockopt(SO_LINGER) failed");
+    if (c->ssl == NULL) {
+        return NULL;
     }
 
-    /* nothing more is written, so no close_notify either */
+    ch = ngx_calloc(sizeof(ngx_mesh_channel_t), c->log);
+    if (ch == NULL) {
+        return NULL;
+    }
 
-    c->error = 1;
+    if (ngx_mesh_channel_take(ch, c) != NGX_OK) {
+        ngx_free(ch);
+        return NULL;
+    }
+
+    ch->last_ends = 1;
+
+    SSL_free(c->ssl->connection);
+    c->ssl = NULL;
+
+    return ch;
+}
+
+
+void
+ngx_stream_mesh_relay_free(ngx_stream_mesh_ctx_t *ctx)
+{
+    ngx_uint_t  side;
+
+    for (side = 0; side < 2; side++) {
+        if (ctx->records[side]) {
+            ngx_mesh_channel_free(ctx->records[side]);
+            ngx_free(ctx->records[side]);
+        }
+    }
 }
 
 
@@ -59,7 +80,7 @@ ngx_stream_mesh_relay(ngx_stream_mesh_ctx_t *ctx, ngx_uint_t side,
 
     c->need_last_buf = (c->ssl != NULL);
 
-    ctx->records[side] = ngx_stream_mesh_records_take(c);
+    ctx->records[side] = ngx_stream_mesh_relay_records(c);
 
     ngx_stream_mesh_watch_end(c);
 }
@@ -93,7 +114,7 @@ ngx_stream_mesh_relay_upstream(ngx_stream_mesh_ctx_t *ctx,
     ngx_stream_mesh_buffers_upstream(ctx);
 
     if (ctx->broken) {
-        ngx_stream_mesh_abort(pc);
+        ngx_mesh_abort(pc);
     }
 }
 
@@ -105,7 +126,12 @@ ngx_stream_mesh_recv(ngx_stream_mesh_ctx_t *ctx, ngx_uint_t side,
     ssize_t  n;
 
     if (ctx->records[side]) {
-        return ngx_stream_mesh_records_recv(ctx->records[side], c, buf, size);
+
+        /* without room for a whole record it is written first */
+
+        return size < NGX_MESH_RECORD_MAX
+               ? NGX_AGAIN
+               : ngx_mesh_channel_recv(ctx->records[side], c, buf, size);
     }
 
     n = ctx->recv[side](c, buf, size);
@@ -135,7 +161,7 @@ ngx_stream_mesh_recv_client(ngx_connection_t *c, u_char *buf, size_t size)
         ctx->broken = 1;
 
         if (ctx->connected) {
-            ngx_stream_mesh_abort(s->upstream->peer.connection);
+            ngx_mesh_abort(s->upstream->peer.connection);
         }
     }
 
@@ -174,7 +200,7 @@ ngx_stream_mesh_recv_upstream(ngx_connection_t *c, u_char *buf, size_t size)
             ngx_stream_mesh_failed(ctx);
         }
 
-        ngx_stream_mesh_abort(s->connection);
+        ngx_mesh_abort(s->connection);
     }
 
     return n;
@@ -216,7 +242,7 @@ ngx_stream_mesh_send(ngx_stream_mesh_ctx_t *ctx, ngx_connection_t *c,
     ngx_chain_t  *cl, *last;
 
     if (ctx->records[side]) {
-        return ngx_stream_mesh_records_send(ctx->records[side], c, in);
+        return ngx_mesh_channel_send_chain(ctx->records[side], c, in);
     }
 
     last = NULL;
@@ -262,7 +288,7 @@ ngx_stream_mesh_send_client(ngx_connection_t *c, ngx_chain_t *in, off_t limit)
     cl = ngx_stream_mesh_send(ctx, c, NGX_STREAM_MESH_CLIENT, in, limit);
 
     if (cl == NGX_CHAIN_ERROR && ctx->connected) {
-        ngx_stream_mesh_abort(s->upstream->peer.connection);
+        ngx_mesh_abort(s->upstream->peer.connection);
     }
 
     return cl;
@@ -283,7 +309,7 @@ ngx_stream_mesh_send_upstream(ngx_connection_t *c, ngx_chain_t *in,
     cl = ngx_stream_mesh_send(ctx, c, NGX_STREAM_MESH_UPSTREAM, in, limit);
 
     if (cl == NGX_CHAIN_ERROR) {
-        ngx_stream_mesh_abort(s->connection);
+        ngx_mesh_abort(s->connection);
     }
 
     return cl;

@@ -69,8 +69,8 @@ ngx_stream_mesh_cut(ngx_stream_mesh_ctx_t *ctx, ngx_mesh_judgement_t *j)
 
     ngx_stream_mesh_refuse_by(ctx, j->reason, j->policy);
 
-    ngx_stream_mesh_abort(c);
-    ngx_stream_mesh_abort(ctx->session->upstream->peer.connection);
+    ngx_mesh_abort(c);
+    ngx_mesh_abort(ctx->session->upstream->peer.connection);
 
     c->close = 1;
     ngx_post_event(c->read, &ngx_posted_events);

@@ -32,7 +32,7 @@ ngx_stream_mesh_tls_servers(ngx_conf_t *cf)
             continue;
         }
 
-        if (ngx_mesh_tls_serve(sscf->ssl.ctx, 1, cf->log) != NGX_OK) {
+        if (ngx_mesh_tls_serve(sscf->ssl.ctx, 1, NULL, cf->log) != NGX_OK) {
             return NGX_ERROR;
         }
 
