@@ -80,6 +80,10 @@ class Http2:
         """Whether its answer is there, as far as was read."""
         return self._answers[stream].ended
 
+    def body(self, stream: int) -> bytes:
+        """What was read of its answer's body."""
+        return self._answers[stream].body
+
     def reset(self, stream: int) -> None:
         """Call it off."""
         self.connection.reset_stream(stream)

@@ -83,6 +83,9 @@ typedef struct {
     ngx_http_mesh_chunked_t  *chunked;       /* while its framing is read */
     ngx_http_mesh_joined_t   *joined;        /* that matches asked for */
 
+    ngx_queue_t               open;          /* while it may be judged again */
+    ngx_event_t              *cut;           /* it was, and is refused */
+
     ngx_event_t              *timer;         /* of the whole request */
     ngx_http_upstream_conf_t *conf;          /* our own, if it is retried */
     void                    (*finalize)(ngx_http_request_t *r,
@@ -132,6 +135,12 @@ void ngx_http_mesh_circuits_metric(ngx_mesh_text_t *t,
 
 /* ngx_http_mesh_judge.c */
 ngx_int_t ngx_http_mesh_judge(ngx_http_mesh_ctx_t *ctx);
+
+/* ngx_http_mesh_review.c */
+void ngx_http_mesh_review_init(void);
+void ngx_http_mesh_review_begin(ngx_http_mesh_ctx_t *ctx);
+void ngx_http_mesh_review_end(ngx_http_mesh_ctx_t *ctx);
+void ngx_http_mesh_review_all(void);
 
 /* ngx_http_mesh_refuse.c: "policy" is to blame, or NULL */
 ngx_int_t ngx_http_mesh_refuse_by(ngx_http_mesh_ctx_t *ctx, const char *reason,

@@ -74,6 +74,7 @@ ngx_http_mesh_cleanup(void *data)
 {
     ngx_http_mesh_ctx_t  *ctx = data;
 
+    ngx_http_mesh_review_end(ctx);
     ngx_http_mesh_request_end(ctx);
     ngx_http_mesh_chunked_end(ctx);
 
@@ -267,6 +268,8 @@ ngx_http_mesh_access_incoming(ngx_http_mesh_ctx_t *ctx)
         if (rc != NGX_OK) {
             return rc;
         }
+
+        ngx_http_mesh_review_begin(ctx);
     }
 
     limit = ctx->table->client_max_body_size;

@@ -147,7 +147,9 @@ ngx_http_mesh_log_handler(ngx_http_request_t *r)
             ngx_http_mesh_retry_ended(ctx);
         }
 
-        ngx_http_mesh_h2_ended(r);
+        if (ctx->cut == NULL) {
+            ngx_http_mesh_h2_ended(r);
+        }
 
         return NGX_OK;
     }

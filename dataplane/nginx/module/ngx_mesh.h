@@ -120,6 +120,7 @@ typedef struct {
 
     void                    (*changed)(void);  /* table or bundle */
     void                    (*review)(void);   /* what is open, by it */
+    void                    (*review_http)(void);
     void                    (*count)(void);    /* what is still going on */
 } ngx_mesh_worker_t;
 

@@ -205,6 +205,10 @@ ngx_mesh_take_state(ngx_pool_t *pool, ngx_str_t *content, ngx_str_t *error)
         ngx_mesh.review();
     }
 
+    if (ngx_mesh.review_http) {
+        ngx_mesh.review_http();
+    }
+
     if (old) {
         ngx_mesh_table_release(old);
     }
