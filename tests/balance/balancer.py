@@ -13,6 +13,7 @@ _SIGNATURES: Signatures = {
     "active": (None, [_SIZE, _SIZE]),
     "measured": (None, [_SIZE, _SIZE, _SIZE]),
     "fail": (None, [_SIZE]),
+    "warm": (None, [_SIZE, _SIZE]),
     "begin": (None, [_SIZE]),
     "end": (None, [_SIZE, _SIZE, _SIZE]),
     "picks": (None, [_TEXT, ctypes.c_void_p, _SIZE]),
@@ -52,6 +53,10 @@ class Balancer:
     def fail(self, number: int) -> None:
         """An attempt failed."""
         self._library.driver_fail(number)
+
+    def warm(self, number: int, within: int) -> None:
+        """First connections to the endpoint are made, for so many ms at most; 0: they are there."""
+        self._library.driver_warm(number, within)
 
     def begin(self, number: int) -> None:
         """A request goes to the endpoint."""

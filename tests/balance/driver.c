@@ -45,6 +45,13 @@ driver_fail(ngx_uint_t i)
 }
 
 
+void
+driver_warm(ngx_uint_t i, ngx_msec_t within)
+{
+    ngx_mesh_peer_warm(driver_upstream()->endpoints[i].peer, within);
+}
+
+
 static ngx_uint_t
 driver_usable(ngx_mesh_endpoint_t *endpoint, void *data)
 {

@@ -177,3 +177,24 @@ def test_a_failing_endpoint_is_left_out_at_once_and_taken_again(balancer: Make, 
         upstream.fail(number)
     assert p_value(counts(upstream.picks(PICKS), 5), [0.2] * 5) > LIKELY
     assert set(upstream.picks(1000, usable=[1, 3])) == {1, 3}
+
+
+@pytest.mark.spec("6.preconnect")
+@pytest.mark.parametrize("method", LbMethod)
+def test_an_endpoint_that_comes_waits_for_its_connections(balancer: Make, method: LbMethod) -> None:
+    """Others take its requests until they are there or the time is over; it comes before who fails, after who is well."""
+    upstream = balancer(method, 4)
+    upstream.warm(2, 250)
+    assert set(upstream.picks(1000)) == {0, 1, 3}
+    for number in (0, 1, 3):
+        upstream.fail(number)
+    assert set(upstream.picks(10)) == {2}
+    assert set(upstream.picks(10, usable=(0, 2))) == {2}
+    assert set(upstream.picks(10, usable=(0,))) == {0}
+    upstream.forward(FAIL_MS)
+    assert set(upstream.picks(1000)) == {0, 1, 2, 3}
+    upstream.warm(1, 250)
+    upstream.forward(249)
+    assert set(upstream.picks(1000)) == {0, 2, 3}
+    upstream.warm(1, 0)
+    assert set(upstream.picks(1000)) == {0, 1, 2, 3}

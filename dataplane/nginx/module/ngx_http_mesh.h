@@ -98,6 +98,7 @@ typedef struct {
 
     unsigned                  chosen:1;      /* endpoint is not yet used */
     unsigned                  fresh:1;       /* leave the pool alone */
+    unsigned                  unused:1;      /* pooled, but never asked */
     unsigned                  timedout:1;    /* the whole request */
 
     /* from here on not zeroed */
@@ -182,15 +183,30 @@ ngx_uint_t ngx_http_mesh_told(ngx_http_mesh_ctx_t *ctx);
 
 /* ngx_http_mesh_pool.c */
 ngx_connection_t *ngx_http_mesh_pool_get(ngx_mesh_peer_t *peer,
+    ngx_mesh_protocol_e protocol, ngx_uint_t *unused);
+ngx_uint_t ngx_http_mesh_pool_count(ngx_mesh_peer_t *peer,
     ngx_mesh_protocol_e protocol);
+void ngx_http_mesh_pool_close(ngx_connection_t *c);
 void ngx_http_mesh_pool_adopt(ngx_peer_connection_t *pc);
 ngx_int_t ngx_http_mesh_pool_put(ngx_mesh_peer_t *peer,
-    ngx_mesh_protocol_e protocol, ngx_connection_t *c, ngx_msec_t timeout);
+    ngx_mesh_protocol_e protocol, ngx_connection_t *c, ngx_msec_t timeout,
+    ngx_uint_t unused);
 void ngx_http_mesh_pool_sweep(void);
 void ngx_http_mesh_pool_init(void);
 
+/* ngx_http_mesh_warm.c */
+void ngx_http_mesh_warm_init(ngx_cycle_t *cycle);
+void ngx_http_mesh_warm_learn(ngx_mesh_protocol_e protocol, ngx_ssl_t *ssl);
+void ngx_http_mesh_warm(ngx_mesh_peer_t *peer, ngx_mesh_protocol_e protocol,
+    ngx_uint_t n, ngx_uint_t hold);
+
+/* ngx_http_mesh_warm_table.c */
+void ngx_http_mesh_warm_table(ngx_mesh_table_t *t, ngx_mesh_table_t *old);
+
 /* ngx_http_mesh_tls.c */
 ngx_int_t ngx_http_mesh_tls_servers(ngx_conf_t *cf);
+ngx_int_t ngx_http_mesh_tls_call(ngx_connection_t *c, ngx_mesh_peer_t *peer,
+    ngx_mesh_protocol_e protocol);
 ngx_int_t ngx_http_mesh_set_session(ngx_peer_connection_t *pc, void *data);
 void ngx_http_mesh_save_session(ngx_peer_connection_t *pc, void *data);
 

@@ -10,6 +10,7 @@
 
 
 #include "ngx_http_mesh.h"
+#include "ngx_mesh_counters.h"
 
 
 /* a place in the mesh keeps idle connections this long, the application
@@ -185,6 +186,7 @@ ngx_http_mesh_get_peer(ngx_peer_connection_t *pc, void *data)
 {
     ngx_http_mesh_ctx_t  *ctx = data;
 
+    ngx_uint_t            unused;
     ngx_mesh_peer_t      *peer;
     ngx_http_upstream_t  *u;
 
@@ -214,17 +216,24 @@ ngx_http_mesh_get_peer(ngx_peer_connection_t *pc, void *data)
     pc->name = &peer->name;
     pc->cached = 0;
     pc->connection = NULL;
+    ctx->unused = 0;
 
     if (!ctx->fresh) {
-        pc->connection = ngx_http_mesh_pool_get(peer, ctx->protocol);
+        pc->connection = ngx_http_mesh_pool_get(peer, ctx->protocol, &unused);
     }
 
     if (pc->connection) {
         ngx_http_mesh_pool_adopt(pc);
 
+        if (unused) {
+            ngx_mesh_count_preconnect("used");
+            ctx->unused = 1;
+        }
+
         /* HTTP/2: the beginning of the body comes after the headers */
 
         if (ctx->protocol == NGX_MESH_GRPC) {
+            pc->cached = !ctx->unused;   /* it has yet to be begun */
             ngx_http_mesh_cork(pc->connection);
         }
 
@@ -352,6 +361,12 @@ ngx_http_mesh_free_peer(ngx_peer_connection_t *pc, void *data,
         if (ngx_http_mesh_retry_is_pool_death(pc)) {
             ctx->fresh = 1;
 
+            /* as nginx does where it knows of the pool */
+
+            if (!pc->cached) {
+                pc->tries++;
+            }
+
         } else {
             ngx_http_mesh_retry_failed(ctx);
         }
@@ -366,7 +381,7 @@ ngx_http_mesh_free_peer(ngx_peer_connection_t *pc, void *data,
         if (pc->connection
             && ngx_http_mesh_is_reusable(ctx, pc->connection)
             && ngx_http_mesh_pool_put(peer, ctx->protocol, pc->connection,
-                                      timeout)
+                                      timeout, 0)
                == NGX_OK)
         {
             pc->connection = NULL;

@@ -184,6 +184,9 @@ ngx_http_mesh_part_t  ngx_http_mesh_parts[] = {
     ngx_http_mesh_by_family("nginx_mesh_handshakes_total",
                             "Mutual TLS handshakes by result.",
                             NGX_MESH_FAMILY_HANDSHAKES),
+    ngx_http_mesh_by_family("nginx_mesh_preconnects_total",
+                            "Connections made before they are asked for.",
+                            NGX_MESH_FAMILY_PRECONNECTS),
     ngx_http_mesh_by_family("nginx_mesh_retries_total",
                             "Requests tried again, and why failed ones were "
                             "not.",

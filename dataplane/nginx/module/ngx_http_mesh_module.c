@@ -175,11 +175,13 @@ static ngx_int_t
 ngx_http_mesh_init_process(ngx_cycle_t *cycle)
 {
     ngx_http_mesh_pool_init();
+    ngx_http_mesh_warm_init(cycle);
     ngx_http_mesh_cork_init(cycle);
     ngx_http_mesh_records_init();
     ngx_http_mesh_review_init();
     ngx_mesh.changed = ngx_http_mesh_pool_sweep;
     ngx_mesh.review_http = ngx_http_mesh_review_all;
+    ngx_mesh.replaced = ngx_http_mesh_warm_table;
 
     return NGX_OK;
 }

@@ -18,12 +18,12 @@ typedef struct {
     ngx_mesh_peer_t          *peer;
     ngx_mesh_protocol_e       protocol;      /* HTTP/1.1 or HTTP/2 */
     ngx_connection_t         *connection;
+    unsigned                  unused:1;      /* no request was on it yet */
 } ngx_http_mesh_idle_t;
 
 
 static void ngx_http_mesh_idle_handler(ngx_event_t *ev);
 static void ngx_http_mesh_idle_dummy(ngx_event_t *ev);
-static void ngx_http_mesh_idle_close(ngx_connection_t *c);
 
 
 static ngx_queue_t  ngx_http_mesh_by_age;
@@ -59,13 +59,21 @@ ngx_http_mesh_idle_remove(ngx_http_mesh_idle_t *idle)
 }
 
 
-static ngx_uint_t
-ngx_http_mesh_is_alive(ngx_connection_t *c)
-{
-    int     n;
-    u_char  buf[1];
+/* a server of HTTP/2 begins to speak by itself (RFC 9113, 3.4) */
 
+static ngx_uint_t
+ngx_http_mesh_is_alive(ngx_http_mesh_idle_t *idle)
+{
+    int                n;
+    u_char             buf[1];
+    ngx_connection_t  *c;
+
+    c = idle->connection;
     n = recv(c->fd, buf, 1, MSG_PEEK);
+
+    if (n > 0 && idle->unused && idle->protocol == NGX_MESH_GRPC) {
+        return !c->read->pending_eof;
+    }
 
     return n == -1 && ngx_socket_errno == NGX_EAGAIN;
 }
@@ -74,8 +82,10 @@ ngx_http_mesh_is_alive(ngx_connection_t *c)
 /* a connection that the other side has not closed, as far as we can know */
 
 ngx_connection_t *
-ngx_http_mesh_pool_get(ngx_mesh_peer_t *peer, ngx_mesh_protocol_e protocol)
+ngx_http_mesh_pool_get(ngx_mesh_peer_t *peer, ngx_mesh_protocol_e protocol,
+    ngx_uint_t *unused)
 {
+    ngx_uint_t             alive;
     ngx_queue_t           *q, *next;
     ngx_mesh_tls_t        *tls;
     ngx_connection_t      *c;
@@ -94,16 +104,17 @@ ngx_http_mesh_pool_get(ngx_mesh_peer_t *peer, ngx_mesh_protocol_e protocol)
             continue;
         }
 
+        alive = ngx_http_mesh_is_alive(idle);
+        *unused = idle->unused;
+
         c = ngx_http_mesh_idle_remove(idle);
         tls = ngx_mesh_tls_get(c);
 
-        if (ngx_http_mesh_is_alive(c)
-            && (tls == NULL || !ngx_mesh_tls_is_stale(tls)))
-        {
+        if (alive && (tls == NULL || !ngx_mesh_tls_is_stale(tls))) {
             return c;
         }
 
-        ngx_http_mesh_idle_close(c);
+        ngx_http_mesh_pool_close(c);
     }
 
     return NULL;
@@ -135,7 +146,7 @@ ngx_http_mesh_pool_adopt(ngx_peer_connection_t *pc)
 
 ngx_int_t
 ngx_http_mesh_pool_put(ngx_mesh_peer_t *peer, ngx_mesh_protocol_e protocol,
-    ngx_connection_t *c, ngx_msec_t timeout)
+    ngx_connection_t *c, ngx_msec_t timeout, ngx_uint_t unused)
 {
     ngx_http_mesh_idle_t  *idle, *oldest;
 
@@ -153,12 +164,13 @@ ngx_http_mesh_pool_put(ngx_mesh_peer_t *peer, ngx_mesh_protocol_e protocol,
     if (ngx_http_mesh_nidle >= NGX_HTTP_MESH_IDLE_MAX) {
         oldest = ngx_queue_data(ngx_queue_last(&ngx_http_mesh_by_age),
                                 ngx_http_mesh_idle_t, age);
-        ngx_http_mesh_idle_close(ngx_http_mesh_idle_remove(oldest));
+        ngx_http_mesh_pool_close(ngx_http_mesh_idle_remove(oldest));
     }
 
     idle->peer = peer;
     idle->protocol = protocol;
     idle->connection = c;
+    idle->unused = unused;
 
     peer->refs++;
     peer->nidle++;
@@ -208,7 +220,7 @@ ngx_http_mesh_idle_handler(ngx_event_t *ev)
 
     c = ev->data;
 
-    if (!c->close && !c->read->timedout && ngx_http_mesh_is_alive(c)) {
+    if (!c->close && !c->read->timedout && ngx_http_mesh_is_alive(c->data)) {
         ev->ready = 0;
 
         if (ngx_handle_read_event(c->read, 0) == NGX_OK) {
@@ -216,24 +228,27 @@ ngx_http_mesh_idle_handler(ngx_event_t *ev)
         }
     }
 
-    ngx_http_mesh_idle_close(ngx_http_mesh_idle_remove(c->data));
+    ngx_http_mesh_pool_close(ngx_http_mesh_idle_remove(c->data));
 }
 
 
-static void
-ngx_http_mesh_idle_close(ngx_connection_t *c)
+void
+ngx_http_mesh_pool_close(ngx_connection_t *c)
 {
     if (c->ssl) {
         c->ssl->no_wait_shutdown = 1;
         c->ssl->no_send_shutdown = 1;
 
         if (ngx_ssl_shutdown(c) == NGX_AGAIN) {
-            c->ssl->handler = ngx_http_mesh_idle_close;
+            c->ssl->handler = ngx_http_mesh_pool_close;
             return;
         }
     }
 
-    ngx_destroy_pool(c->pool);
+    if (c->pool) {
+        ngx_destroy_pool(c->pool);
+    }
+
     ngx_close_connection(c);
 }
 
@@ -252,12 +267,38 @@ ngx_http_mesh_is_current(ngx_http_mesh_idle_t *idle)
 }
 
 
+/* how many connections of one protocol wait */
+
+ngx_uint_t
+ngx_http_mesh_pool_count(ngx_mesh_peer_t *peer, ngx_mesh_protocol_e protocol)
+{
+    ngx_uint_t             n;
+    ngx_queue_t           *q;
+    ngx_http_mesh_idle_t  *idle;
+
+    n = 0;
+
+    for (q = ngx_queue_head(&peer->idle);
+         q != ngx_queue_sentinel(&peer->idle);
+         q = ngx_queue_next(q))
+    {
+        idle = ngx_queue_data(q, ngx_http_mesh_idle_t, queue);
+        n += (idle->protocol == protocol);
+    }
+
+    return n;
+}
+
+
 static void
 ngx_http_mesh_peer_sweep(ngx_mesh_peer_t *peer)
 {
+    ngx_uint_t             stale[NGX_MESH_GRPC + 1];
     ngx_queue_t           *q, *next;
     ngx_mesh_tls_t        *tls;
     ngx_http_mesh_idle_t  *idle;
+
+    ngx_memzero(stale, sizeof(stale));
 
     /* the last connection that goes may take the peer along */
 
@@ -271,12 +312,17 @@ ngx_http_mesh_peer_sweep(ngx_mesh_peer_t *peer)
         idle = ngx_queue_data(q, ngx_http_mesh_idle_t, queue);
         tls = ngx_mesh_tls_get(idle->connection);
 
-        if (!ngx_http_mesh_is_current(idle)
-            || (tls && ngx_mesh_tls_is_stale(tls)))
-        {
-            ngx_http_mesh_idle_close(ngx_http_mesh_idle_remove(idle));
+        if (!ngx_http_mesh_is_current(idle)) {
+            ngx_http_mesh_pool_close(ngx_http_mesh_idle_remove(idle));
+
+        } else if (tls && ngx_mesh_tls_is_stale(tls)) {
+            stale[idle->protocol]++;
+            ngx_http_mesh_pool_close(ngx_http_mesh_idle_remove(idle));
         }
     }
+
+    ngx_http_mesh_warm(peer, NGX_MESH_HTTP, stale[NGX_MESH_HTTP], 0);
+    ngx_http_mesh_warm(peer, NGX_MESH_GRPC, stale[NGX_MESH_GRPC], 0);
 
     ngx_mesh_peer_release(peer);
 }

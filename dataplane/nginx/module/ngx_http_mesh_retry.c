@@ -61,11 +61,13 @@ ngx_http_mesh_retry_init(ngx_http_mesh_ctx_t *ctx)
 ngx_uint_t
 ngx_http_mesh_retry_is_pool_death(ngx_peer_connection_t *pc)
 {
-    ngx_connection_t  *c;
+    ngx_connection_t     *c;
+    ngx_http_mesh_ctx_t  *ctx;
 
     c = pc->connection;
+    ctx = pc->data;
 
-    return pc->cached
+    return (pc->cached || ctx->unused)
            && (c == NULL || c->error || c->read->eof || c->read->error
                || c->write->error);
 }

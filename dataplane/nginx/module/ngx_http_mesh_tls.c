@@ -54,6 +54,19 @@ ngx_http_mesh_tls_servers(ngx_conf_t *cf)
 }
 
 
+/* between making the TLS connection and the handshake */
+
+ngx_int_t
+ngx_http_mesh_tls_call(ngx_connection_t *c, ngx_mesh_peer_t *peer,
+    ngx_mesh_protocol_e protocol)
+{
+    return ngx_mesh_tls_call(c, &peer->identity,
+                             protocol == NGX_MESH_GRPC
+                             ? &ngx_http_mesh_alpn_grpc
+                             : &ngx_http_mesh_alpn);
+}
+
+
 /* nginx calls this between making the TLS connection and the handshake */
 
 ngx_int_t
@@ -61,10 +74,9 @@ ngx_http_mesh_set_session(ngx_peer_connection_t *pc, void *data)
 {
     ngx_http_mesh_ctx_t  *ctx = data;
 
-    return ngx_mesh_tls_call(pc->connection, &ctx->peer->identity,
-                             ctx->protocol == NGX_MESH_GRPC
-                             ? &ngx_http_mesh_alpn_grpc
-                             : &ngx_http_mesh_alpn);
+    ngx_http_mesh_warm_learn(ctx->protocol, ctx->request->upstream->conf->ssl);
+
+    return ngx_http_mesh_tls_call(pc->connection, ctx->peer, ctx->protocol);
 }
 
 

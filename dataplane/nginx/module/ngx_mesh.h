@@ -118,6 +118,8 @@ typedef struct {
     ngx_mesh_counters_t      *counters;
     ngx_atomic_t             *gauge;         /* open connections, of ours */
 
+    void                    (*replaced)(ngx_mesh_table_t *t,
+                                        ngx_mesh_table_t *old);
     void                    (*changed)(void);  /* table or bundle */
     void                    (*review)(void);   /* what is open, by it */
     void                    (*review_http)(void);

@@ -199,6 +199,13 @@ ngx_mesh_take_state(ngx_pool_t *pool, ngx_str_t *content, ngx_str_t *error)
     ngx_mesh.table = t;
 
     ngx_mesh_log_level(t->error_log_level);
+
+    /* before the pools of what is gone are closed */
+
+    if (old && ngx_mesh.replaced) {
+        ngx_mesh.replaced(t, old);
+    }
+
     ngx_mesh_changed();
 
     if (ngx_mesh.review) {

@@ -14,10 +14,19 @@
 typedef uint64_t (*ngx_mesh_score_pt)(ngx_mesh_peer_t *peer);
 
 
+/* who is taken if nobody better is left */
+
+typedef enum {
+    NGX_MESH_BEST = 0,
+    NGX_MESH_ALSO_WARMING,                   /* first connections are made */
+    NGX_MESH_ALSO_FAILING
+} ngx_mesh_patience_e;
+
+
 typedef struct {
     ngx_mesh_usable_pt        usable;
     void                     *data;
-    ngx_uint_t                failing;       /* take those that fail, too */
+    ngx_mesh_patience_e       patience;
 } ngx_mesh_choice_t;
 
 
@@ -106,7 +115,15 @@ ngx_mesh_score_inflight(ngx_mesh_peer_t *peer)
 static ngx_uint_t
 ngx_mesh_is_choice(ngx_mesh_choice_t *c, ngx_mesh_endpoint_t *e)
 {
-    if (!c->failing && ngx_mesh_peer_is_failing(e->peer)) {
+    if (c->patience < NGX_MESH_ALSO_FAILING
+        && ngx_mesh_peer_is_failing(e->peer))
+    {
+        return 0;
+    }
+
+    if (c->patience < NGX_MESH_ALSO_WARMING
+        && ngx_mesh_peer_is_warming(e->peer))
+    {
         return 0;
     }
 
@@ -282,7 +299,7 @@ ngx_mesh_balance_by(ngx_mesh_upstream_t *u, ngx_mesh_choice_t *c)
 }
 
 
-/* NULL: none is usable; those that fail are taken when no other is left */
+/* NULL: none is usable; those that come, then those that fail, come last */
 
 ngx_mesh_endpoint_t *
 ngx_mesh_balance(ngx_mesh_upstream_t *u, ngx_mesh_usable_pt usable,
@@ -297,12 +314,12 @@ ngx_mesh_balance(ngx_mesh_upstream_t *u, ngx_mesh_usable_pt usable,
 
     c.usable = usable;
     c.data = data;
-    c.failing = 0;
+    c.patience = NGX_MESH_BEST;
 
     e = ngx_mesh_balance_by(u, &c);
 
-    if (e == NULL) {
-        c.failing = 1;
+    while (e == NULL && c.patience < NGX_MESH_ALSO_FAILING) {
+        c.patience++;
         e = ngx_mesh_balance_by(u, &c);
     }
 

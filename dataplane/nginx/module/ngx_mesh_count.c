@@ -89,6 +89,14 @@ ngx_mesh_count_handshake(ngx_mesh_direction_e direction, const char *result)
 
 
 void
+ngx_mesh_count_preconnect(const char *result)
+{
+    ngx_mesh_count_label(NGX_MESH_FAMILY_PRECONNECTS, NGX_MESH_OUTGOING,
+                         "result", result);
+}
+
+
+void
 ngx_mesh_count_accepted(ngx_mesh_direction_e direction)
 {
     (void) ngx_atomic_fetch_add(&ngx_mesh.counters->accepted[direction], 1);

@@ -43,7 +43,8 @@ typedef enum {
     NGX_MESH_FAMILY_RETRIES,
     NGX_MESH_FAMILY_TIMEOUTS,
     NGX_MESH_FAMILY_CIRCUITS,                /* times that one opened */
-    NGX_MESH_FAMILY_POLICY_REFUSALS          /* with a policy to blame */
+    NGX_MESH_FAMILY_POLICY_REFUSALS,         /* with a policy to blame */
+    NGX_MESH_FAMILY_PRECONNECTS
 } ngx_mesh_family_e;
 
 
@@ -157,6 +158,7 @@ void ngx_mesh_count_refusal(ngx_mesh_direction_e direction,
     const char *reason);
 void ngx_mesh_count_refusal_by(ngx_mesh_direction_e direction,
     const char *reason, ngx_mesh_policy_t *policy);
+void ngx_mesh_count_preconnect(const char *result);
 void ngx_mesh_count_handshake(ngx_mesh_direction_e direction,
     const char *result);
 void ngx_mesh_count_accepted(ngx_mesh_direction_e direction);

@@ -217,3 +217,25 @@ ngx_mesh_peer_is_failing(ngx_mesh_peer_t *peer)
 
     return peer->failing;
 }
+
+
+/* left to others for so long at most; 0: from now on it takes requests */
+
+void
+ngx_mesh_peer_warm(ngx_mesh_peer_t *peer, ngx_msec_t within)
+{
+    peer->warming = (within != 0);
+    peer->warm = ngx_current_msec + within;
+}
+
+
+ngx_uint_t
+ngx_mesh_peer_is_warming(ngx_mesh_peer_t *peer)
+{
+    if (peer->warming && (ngx_msec_int_t) (ngx_current_msec - peer->warm) >= 0)
+    {
+        peer->warming = 0;
+    }
+
+    return peer->warming;
+}

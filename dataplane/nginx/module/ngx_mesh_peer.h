@@ -42,6 +42,7 @@ struct ngx_mesh_peer_s {
 
     ngx_uint_t                refs;          /* tables, requests, idle */
     ngx_uint_t                mark;          /* of the last table with it */
+    ngx_uint_t                came;          /* and of the first in a row */
     ngx_uint_t                active;        /* requests in flight */
     ngx_msec_t                started;       /* sum of their start times */
     ngx_queue_t               idle;
@@ -55,7 +56,10 @@ struct ngx_mesh_peer_s {
     ngx_mesh_average_t        last_byte;
 
     ngx_msec_t                failed;
+    ngx_msec_t                warm;          /* from then on at the latest */
     unsigned                  failing:1;
+    unsigned                  warming:1;     /* first connections are made */
+    unsigned                  planned:1;     /* are to be made */
 };
 
 
@@ -76,6 +80,8 @@ void ngx_mesh_peer_begin(ngx_mesh_peer_t *peer);
 void ngx_mesh_peer_end(ngx_mesh_peer_t *peer, ngx_msec_t started);
 void ngx_mesh_peer_fail(ngx_mesh_peer_t *peer);
 ngx_uint_t ngx_mesh_peer_is_failing(ngx_mesh_peer_t *peer);
+void ngx_mesh_peer_warm(ngx_mesh_peer_t *peer, ngx_msec_t within);
+ngx_uint_t ngx_mesh_peer_is_warming(ngx_mesh_peer_t *peer);
 
 /* ngx_mesh_balance.c */
 

@@ -92,6 +92,7 @@ ngx_mesh_table_link(ngx_mesh_table_t *t)
     ngx_str_t             none = ngx_null_string;
     ngx_str_t            *identity;
     ngx_uint_t            i;
+    ngx_mesh_peer_t      *peer;
     ngx_mesh_endpoint_t  *e;
 
     for (i = 0; i < t->nendpoints; i++) {
@@ -108,7 +109,15 @@ ngx_mesh_table_link(ngx_mesh_table_t *t)
     ngx_mesh.mark++;
 
     for (i = 0; i < t->nendpoints; i++) {
-        t->endpoints[i].peer->mark = ngx_mesh.mark;
+        peer = t->endpoints[i].peer;
+
+        /* more than one endpoint may have it */
+
+        if (peer->mark != ngx_mesh.mark && peer->mark != ngx_mesh.mark - 1) {
+            peer->came = ngx_mesh.mark;
+        }
+
+        peer->mark = ngx_mesh.mark;
     }
 
     ngx_mesh_split_link(t);
