@@ -217,9 +217,12 @@ class Agent:
     async def _shut_down(self) -> None:
         """Take no more calls, carry the application's until it has ended, let NGINX finish (contract 6.drain)."""
         deadline = Deadline(self._settings.drain_seconds)
-        self._events.put_nowait(step.StopRequested())
         try:
             async with asyncio.timeout(deadline.remaining):
+                if self._settings.quiet_seconds:
+                    log.info("told to end; calls are taken as long as the application listens")
+                    await drain.until_deaf(DRAIN_POLL_SECONDS)
+                self._events.put_nowait(step.StopRequested())
                 await self._drained.wait()
                 await drain.until_quiet(self._settings.quiet_seconds, DRAIN_POLL_SECONDS)
             log.info("the application has ended")

@@ -15,7 +15,7 @@ from samples.kubectl import KubectlError
 from tests.e2e.apps import App, namespace_object
 from tests.e2e.eventually import eventually
 from tests.e2e.jobs import END_SECONDS, HASTY, create, finish, job, python
-from tests.e2e.mesh_under_test import APP, MeshUnderTest
+from tests.e2e.mesh_under_test import APP, MeshUnderTest, address, bodies
 
 AT_ONCE = 5
 JOB_SECONDS = 60.0
@@ -148,6 +148,47 @@ def test_an_ordinary_sidecar_is_there_first_and_last(mesh: MeshUnderTest, pair_o
         eventually(lambda: not mesh.kubectl.get(*left)["items"], 60, "the end of the pod")
     finally:
         mesh.kubectl.run("-n", pair_of_apps, "delete", "deployment", "classic", "--ignore-not-found", "--wait=false")
+
+
+@pytest.mark.spec("6.drain")
+@pytest.mark.timeout(240)
+def test_an_ordinary_sidecar_takes_calls_while_the_applications_hook_runs(
+    mesh: MeshUnderTest, pair_of_apps: str
+) -> None:
+    """A preStop hook gives callers time to go elsewhere; those that have not heard yet are served until the application ends."""
+    annotations = {names.ANNOTATION_NATIVE_SIDECAR: "false"}
+    app = App("hooked", mesh.image, (8080,), annotations=annotations)
+    *others, deployment = app.objects(pair_of_apps)
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    hook = ["sh", "-c", "touch /tmp/hooked; while ! test -e /tmp/go; do sleep 0.1; done"]
+    container |= {
+        "lifecycle": {"preStop": {"exec": {"command": hook}}},
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
+    }
+    deployment["spec"]["template"]["spec"]["volumes"] = [{"name": "tmp", "emptyDir": {}}]
+    mesh.kubectl.apply(*others, deployment)
+    try:
+        mesh.kubectl.rollout(pair_of_apps, "deployment/hooked", 120)
+        mesh.wait_synced()
+        pod = mesh.pod(pair_of_apps, "hooked")
+        place = ("-n", pair_of_apps)
+        name = pod["metadata"]["name"]
+        mesh.kubectl.run(*place, "delete", "deployment", "hooked", "--wait=false")
+
+        def inside(*command: str) -> str:
+            return mesh.kubectl.run(*place, "exec", name, "-c", "app", "--", *command)
+
+        eventually(lambda: "hooked" in inside("ls", "/tmp"), 20, "the hook")
+        url = f"http://{address(pod)}:8080/"
+        # The kubelet tells the sidecar in the moment in which it starts the hook; a drain would show between these calls.
+        for _ in range(10):
+            [answer] = bodies(mesh.call(pair_of_apps, "caller", url))
+            assert answer["server"] == "hooked"
+        inside("touch", "/tmp/go")
+        left = ("pods", *place, "-l", "app=hooked")
+        eventually(lambda: not mesh.kubectl.get(*left)["items"], 60, "the end of the pod")
+    finally:
+        mesh.kubectl.run("-n", pair_of_apps, "delete", "deployment", "hooked", "--ignore-not-found", "--wait=false")
 
 
 @pytest.mark.spec("5.containers")

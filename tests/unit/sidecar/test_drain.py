@@ -2,7 +2,7 @@
 
 import pytest
 
-from mesh.sidecar.drain import application_sockets, until_quiet
+from mesh.sidecar.drain import application_sockets, until_deaf, until_quiet
 
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
 
@@ -27,6 +27,20 @@ def row(state: str, uid: int, inode: int) -> str:
 def test_only_what_the_application_holds_counts(rows: list[str], count: int) -> None:
     """Its listeners and connections; not the sidecar's, not what the kernel finishes alone."""
     assert application_sockets([HEAD + "".join(rows)]) == count
+
+
+@pytest.mark.spec("6.drain")
+async def test_calls_are_taken_as_long_as_the_application_listens() -> None:
+    """Its own connections do not hold the end up, nor do the sidecar's listeners; who never listened is not waited for."""
+    tables = [
+        row("0A", 2102, 11) + row("0A", 1337, 12),
+        row("0A", 0, 12) + row("01", 0, 13),
+        row("01", 0, 13),
+        row("0A", 0, 14),
+    ]
+    seen = iter(tables)
+    await until_deaf(0, lambda: [HEAD + next(seen)])
+    assert list(seen) == tables[3:]
 
 
 def test_both_families_count() -> None:
