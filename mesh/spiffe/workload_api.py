@@ -54,7 +54,7 @@ async def watch_x509(
     iteration nor what the caller holds: it is logged (the same reason in a row once), passed to *on_error*, and
     tried again after a growing wait.
     """
-    waits = backoff or Backoff(0.1, 1.0)
+    waits = backoff or Backoff(0.1, 2.0)
     last: X509Context | None = None
     told = ""
     while True:

@@ -1,5 +1,7 @@
 """The global mode changes under traffic, and nobody is refused (contract 3.mode-changes)."""
 
+import os
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -77,3 +79,35 @@ def test_no_call_is_refused_from_strict_to_off_and_back(mesh: MeshUnderTest, nam
     for report in reports:
         assert_no_failure(report)
     print(f"{sum(report['sent'] for report in reports)} requests over 5 changes of the mode, 0 failed")
+
+
+def agent_of(mesh: MeshUnderTest, pod: dict[str, Any]) -> int:
+    """The agent's process; its parent has the same words on its command line, behind its own name."""
+    [agent] = [pid for pid, line in mesh.processes(pod, names.SIDECAR).items() if line.startswith("python")]
+    return agent
+
+
+@pytest.mark.spec("3.mode-changes")
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("restored_mode")
+def test_a_sidecar_that_has_not_heard_is_waited_for(mesh: MeshUnderTest, namespace: str) -> None:
+    """An agent that stands still keeps the mesh in the step that it understands; the status names its pod."""
+    mesh.create(
+        namespace,
+        App("web", mesh.image, (HTTP,), {"web": (80, HTTP)}),
+        App("caller", mesh.image, (HTTP,)),
+    )
+    reach(mesh, "off")
+    for mode, late in (("strict", "caller"), ("off", "web"), ("strict", "web"), ("off", "caller")):
+        pod = mesh.pod(namespace, late)
+        agent = agent_of(mesh, pod)
+        os.kill(agent, signal.SIGSTOP)
+        try:
+            mesh.set_mesh_config({"mtls": {"mode": mode}})
+            waits = f"waiting for {namespace}/{pod['metadata']['name']}"
+            eventually(lambda text=waits: text in condition(mesh)["message"], WITHIN, waits)  # type: ignore[misc]
+            bodies(mesh.call(namespace, "caller", *["http://web/"] * 20))
+        finally:
+            os.kill(agent, signal.SIGCONT)
+        reach(mesh, mode)
+        bodies(mesh.call(namespace, "caller", *["http://web/"] * 20))
