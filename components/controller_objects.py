@@ -38,8 +38,8 @@ class ControllerSpec:
 
 def access(spec: ControllerSpec) -> list[Manifest]:
     """Service account and rights."""
-    cluster = manifest.cluster_role(f"{_PART}.internal.builtin.nsm.nginx", _PART, _cluster_rules())
-    local = manifest.role(f"{_PART}.internal.builtin.nsm.nginx", spec.namespace, _PART, _local_rules())
+    cluster = manifest.cluster_role(f"{_PART}.internal.builtin.nsm.nginx", _PART, _cluster_rules(spec))
+    local = manifest.role(f"{_PART}.internal.builtin.nsm.nginx", spec.namespace, _PART, _local_rules(spec))
     return [
         manifest.service_account(_PART, spec.namespace, _PART, spec.pull_secrets),
         cluster,
@@ -49,8 +49,11 @@ def access(spec: ControllerSpec) -> list[Manifest]:
     ]
 
 
-def _cluster_rules() -> list[Manifest]:
-    """What it sees of the cluster; it writes events, CA bundles, lives of SVIDs and statuses of policies."""
+def _cluster_rules(spec: ControllerSpec) -> list[Manifest]:
+    """What it sees of the cluster; it writes events, CA bundles, lives of SVIDs and statuses of policies.
+
+    With a private registry also the copies of its credentials, and no other Secret.
+    """
     admission = ["mutatingwebhookconfigurations", "validatingwebhookconfigurations"]
     return [
         manifest.rule("", ["namespaces", "nodes", "pods", "services"], _READ),
@@ -63,16 +66,23 @@ def _cluster_rules() -> list[Manifest]:
         manifest.rule(names.GROUP_NSM, ["meshconfigs", "meshconfigclasses"], _READ),
         *(manifest.rule(kind.group, [kind.plural], _READ) for kind in POLICY_KINDS),
         *(manifest.rule(kind.group, [f"{kind.plural}/status"], ["patch"]) for kind in POLICY_KINDS),
+        *_on_credentials(spec, "create", "patch"),
     ]
 
 
-def _local_rules() -> list[Manifest]:
+def _on_credentials(spec: ControllerSpec, *verbs: str) -> list[Manifest]:
+    # An apply that makes an object asks for the right to create it by its name.
+    return [manifest.rule("", ["secrets"], list(verbs), list(spec.pull_secrets))] if spec.pull_secrets else []
+
+
+def _local_rules(spec: ControllerSpec) -> list[Manifest]:
     """What it writes in its own namespace."""
     return [
         manifest.rule("coordination.k8s.io", ["leases"], ["get", "list", "watch", "create", "update", "patch"]),
         manifest.rule("", ["configmaps"], [*_READ, "create", "update", "patch"]),
         manifest.rule(names.GROUP_NSM, ["meshconfigs"], ["create", "update", "patch"]),
         manifest.rule(names.GROUP_NSM, ["meshconfigs/status"], ["get", "update", "patch"]),
+        *_on_credentials(spec, "get"),
     ]
 
 

@@ -134,6 +134,11 @@ class InjectionSettings:
         "Fail: pods that should be injected wait while the controller is away. Ignore: they start without a sidecar.",
         default=FailurePolicy.FAIL,
     )
+    lenient: bool = member(
+        "As NGINX Service Mesh: a wrong mode, size or flag in a pod's annotations is only warned about and the mesh's own counts; "
+        "a pod with an SCTP port, or one port twice, starts without a sidecar.",
+        default=False,
+    )
 
 
 @dataclass(frozen=True, slots=True)

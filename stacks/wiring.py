@@ -100,6 +100,7 @@ def _installation(settings: Settings, images: dict[str, str]) -> dict[str, Any]:
         "serverFirstMilliseconds": settings.server_first_milliseconds,
         "enableUDP": False,
         "environment": settings.environment.value,
+        "lenientInjection": settings.injection.lenient,
         "mtls": {"trustDomain": settings.mtls.trust_domain},
         "namespace": settings.namespace,
         "registry": {

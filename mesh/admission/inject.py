@@ -17,7 +17,7 @@ from mesh.admission.settings import InjectionSettings
 from mesh.admission.shape import find_shape_problems
 from mesh.api import names
 from mesh.api.errors import InvalidInputError, Problem
-from mesh.model.annotations import PodAnnotations, effective_mode, parse_pod_annotations
+from mesh.model.annotations import PodAnnotations, effective_mode, parse_lenient, parse_pod_annotations
 from mesh.model.unread import find_unread_annotations, find_unread_labels
 
 TRUE: Final = "true"
@@ -57,11 +57,13 @@ def inject(
     if _has_sidecar(pod):
         _refuse_foreign_sidecar(pod)
         return Injection(before, changed=False)
-    annotations = _checked_annotations(pod, settings)
+    if settings.lenient and (unfit := tuple(refusal.find_unfit_ports(pod.get("spec") or {}))):
+        return Injection(before, changed=False, warnings=tuple(f"this pod gets no sidecar: {why}" for why in unfit))
+    annotations, ignored = _checked_annotations(pod, settings)
     after = copy.deepcopy(before)
     unread = *find_unread_annotations("Pod", metadata.get("annotations") or {}), *find_unread_labels(labels)
     warnings = _add_sidecar(after, namespace, settings, owner or pod_owner(metadata), annotations)
-    return Injection(after, changed=True, warnings=(*unread, *warnings))
+    return Injection(after, changed=True, warnings=(*ignored, *unread, *warnings))
 
 
 def _refuse_misshapen(pod: Any, settings: InjectionSettings) -> None:
@@ -73,7 +75,7 @@ def _refuse_misshapen(pod: Any, settings: InjectionSettings) -> None:
     given = metadata.get("annotations") if isinstance(metadata, Mapping) else None
     if isinstance(given, Mapping):
         texts = {key: text for key, text in given.items() if isinstance(text, str)}
-        problems.extend(_read_annotations(texts, settings)[1])
+        problems.extend(_read_annotations(texts, settings)[2])
     spec = pod.get("spec") if isinstance(pod, Mapping) else None
     if spec and not any(find_shape_problems({"spec": spec})):
         problems.extend(refusal.find_problems(spec))
@@ -102,23 +104,30 @@ def _refuse_foreign_sidecar(pod: Mapping[str, Any]) -> None:
     )
 
 
-def _checked_annotations(pod: Mapping[str, Any], settings: InjectionSettings) -> PodAnnotations:
-    annotations, problems = _read_annotations((pod.get("metadata") or {}).get("annotations") or {}, settings)
+def _checked_annotations(pod: Mapping[str, Any], settings: InjectionSettings) -> tuple[PodAnnotations, list[str]]:
+    annotations, ignored, problems = _read_annotations((pod.get("metadata") or {}).get("annotations") or {}, settings)
     problems.extend(refusal.find_problems(pod.get("spec") or {}))
     if problems:
         raise InvalidInputError(problems)
-    return annotations
+    return annotations, ignored
 
 
-def _read_annotations(given: Mapping[str, str], settings: InjectionSettings) -> tuple[PodAnnotations, list[Problem]]:
+def _read_annotations(
+    given: Mapping[str, str], settings: InjectionSettings
+) -> tuple[PodAnnotations, list[str], list[Problem]]:
+    """What the annotations say, what of them is ignored, and why the pod is refused."""
     problems: list[Problem] = []
-    annotations = PodAnnotations()
+    annotations, ignored = PodAnnotations(), list[str]()
     try:
-        annotations = parse_pod_annotations(given)
+        if settings.lenient:
+            annotations, told = parse_lenient(given)
+            ignored = [f"{problem}; the global setting is used" for problem in told]
+        else:
+            annotations = parse_pod_annotations(given)
     except InvalidInputError as error:
         problems.extend(error.problems)
     problems.extend(refusal.find_weaker_mode(given, settings.mtls_mode))
-    return annotations, problems
+    return annotations, ignored, problems
 
 
 def _add_sidecar(
@@ -142,6 +151,9 @@ def _add_sidecar(
     spec["initContainers"] = [init, sidecar, *others] if native else [*others, init]
     if not native:
         spec["containers"] = [sidecar, *spec["containers"]]
+    if settings.pull_secret:
+        secrets, ours = spec.get("imagePullSecrets") or [], {"name": settings.pull_secret}
+        spec["imagePullSecrets"] = secrets if ours in secrets else [*secrets, ours]
     volumes = spec.get("volumes") or []
     spec["volumes"] = [*volumes, *(volume for volume in containers.sidecar_volumes() if volume not in volumes)]
     return warnings

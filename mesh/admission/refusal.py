@@ -28,7 +28,8 @@ def containers_of(spec: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 def find_problems(spec: Mapping[str, Any]) -> Iterator[Problem]:
     """Say what is wrong with a pod's spec."""
     yield from find_missing_containers(spec)
-    yield from _port_problems(spec)
+    yield from find_unfit_ports(spec)
+    yield from _taken_port_problems(spec)
     yield from _probe_problems(spec)
     yield from _user_problems(spec)
     yield from _node_problems(spec)
@@ -52,22 +53,35 @@ def find_missing_containers(spec: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem("spec.containers", quote("nothing"), "at least one container")
 
 
-def _port_problems(spec: Mapping[str, Any]) -> Iterator[Problem]:
+def find_unfit_ports(spec: Mapping[str, Any]) -> Iterator[Problem]:
+    """Say which declared ports keep a pod out of the mesh: SCTP, and one twice."""
     seen: Counter[tuple[int, str]] = Counter()
-    for container in containers_of(spec):
-        place = f"container {container.get('name')}, ports"
-        for row in container.get("ports") or []:
-            number, protocol = row.get("containerPort"), str(row.get("protocol") or "TCP")
-            seen[number, protocol] += 1
-            if protocol == "SCTP":
-                yield Problem(place, f"{number}/SCTP", "TCP and UDP", f"declare no SCTP port, {_OUT_OF_THE_MESH}")
-            if number in (_SIDECAR_UDP_PORTS if protocol == "UDP" else _SIDECAR_TCP_PORTS):
-                taken = "ports outside 8886-8896 and 8900-8909, which the sidecar uses"
-                yield Problem(place, f"{number}/{protocol}", taken, f"move the application's port, {_OUT_OF_THE_MESH}")
+    for place, number, protocol in _declared_ports(spec):
+        seen[number, protocol] += 1
+        if protocol == "SCTP":
+            yield Problem(place, f"{number}/SCTP", "TCP and UDP", f"declare no SCTP port, {_OUT_OF_THE_MESH}")
     for (number, protocol), count in seen.items():
         if count > 1:
             yield Problem(
                 "container ports", f"{number}/{protocol} {count} times", "each port and protocol once per pod"
+            )
+
+
+def _taken_port_problems(spec: Mapping[str, Any]) -> Iterator[Problem]:
+    for place, number, protocol in _declared_ports(spec):
+        if number in (_SIDECAR_UDP_PORTS if protocol == "UDP" else _SIDECAR_TCP_PORTS):
+            taken = "ports outside 8886-8896 and 8900-8909, which the sidecar uses"
+            yield Problem(place, f"{number}/{protocol}", taken, f"move the application's port, {_OUT_OF_THE_MESH}")
+
+
+def _declared_ports(spec: Mapping[str, Any]) -> Iterator[tuple[str, int, str]]:
+    """Where each port of a container is declared, its number and its protocol."""
+    for container in containers_of(spec):
+        for row in container.get("ports") or []:
+            yield (
+                f"container {container.get('name')}, ports",
+                row.get("containerPort"),
+                str(row.get("protocol") or "TCP"),
             )
 
 

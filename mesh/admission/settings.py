@@ -25,7 +25,8 @@ class InjectionSettings:
     """Facts of one mesh that end up in the pods of its workloads.
 
     ``mtls_mode`` and ``log_level`` are the global ones; ``native_sidecar`` says whether the API server knows restartable
-    init containers (Kubernetes 1.29 and later).
+    init containers (Kubernetes 1.29 and later). ``lenient``: what NGINX Service Mesh only warned about is no reason to refuse
+    a pod. ``pull_secret`` names the Secret with the registry's credentials, empty without any.
     """
 
     sidecar_image: str
@@ -36,6 +37,8 @@ class InjectionSettings:
     mtls_mode: MtlsMode = MtlsMode.PERMISSIVE
     log_level: LogLevel = LogLevel.WARN
     native_sidecar: bool = True
+    lenient: bool = False
+    pull_secret: str = ""
     version: str = VERSION
 
 
@@ -105,6 +108,8 @@ def parse_settings(document: Mapping[str, Any], *, native_sidecar: bool = True) 
         mtls_mode=MtlsMode(_choice(mtls, "mtls.mode", tuple(MtlsMode))),
         log_level=LogLevel(_choice(document, "nginxErrorLogLevel", tuple(LogLevel))),
         native_sidecar=native_sidecar,
+        lenient=document.get("lenientInjection") is True,
+        pull_secret=str(registry.get("registryKeyName") or ""),
     )
 
 

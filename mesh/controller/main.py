@@ -32,6 +32,7 @@ from mesh.controller.keeper import Keeper
 from mesh.controller.mode_watch import ModeWatch
 from mesh.controller.policy_writer import PolicyWriter
 from mesh.controller.publisher import Publisher
+from mesh.controller.registry_copies import RegistryCopies
 from mesh.controller.removal import Removal
 from mesh.controller.surroundings import IndexedSurroundings
 from mesh.controller.trust import TrustKeeper
@@ -117,6 +118,7 @@ class Controller:
         self._removal = Removal(client, self._watches.configuration, self._fleet, settings.removal_seconds)
         modes = ModeWatch(self._watches.configuration, self._fleet, settings.mode_step_seconds)
         self._keeper = Keeper(client, self._watches.configuration, self._fleet, self._removal, modes)
+        self._copies = RegistryCopies(client, self._watches.configuration, self._injected_namespaces)
         self._election = Election(client, settings.namespace, names.LEADER_LEASE, self._name)
         self._has_svid = asyncio.Event()
 
@@ -181,7 +183,15 @@ class Controller:
             await self._publisher.lead(epoch)
 
         self._keeper.changed()
-        await supervise({**self._trust.tasks(), **self._keeper.tasks(), **self._policies.tasks(), "publish": publish})
+        await supervise(
+            {
+                **self._trust.tasks(),
+                **self._keeper.tasks(),
+                **self._policies.tasks(),
+                **self._copies.tasks(),
+                "publish": publish,
+            }
+        )
 
     async def _learn_version(self) -> None:
         """Ask the API server whether it knows native sidecars; once, since it never goes back."""
@@ -212,6 +222,7 @@ class Controller:
         pods = self._watches.index.injected_pods()
         self._fleet.expect(pods, digests, time.monotonic(), self._watches.configuration.mode_change)
         self._policies.want(compilation.policies)
+        self._copies.changed()
         self._keeper.tell(compilation.findings)
         self._keeper.changed()
 
@@ -221,6 +232,9 @@ class Controller:
             self._policies.changed()
             if report.refused:
                 self._keeper.tell_refusal(report.pod, report.refused)
+
+    def _injected_namespaces(self) -> set[str]:
+        return {pod.namespace for pod in self._watches.index.injected_pods()}
 
     def _facts(self) -> dict[str, Any]:
         return {

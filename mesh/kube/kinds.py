@@ -67,6 +67,7 @@ ENDPOINT_SLICES: Final[Kind[objects.EndpointSliceObject, EndpointSlice]] = Kind(
     convert.endpoint_slice,
 )
 CONFIG_MAPS: Final = _kind("ConfigMap", "/api/v1", "configmaps", objects.ConfigMapObject)
+SECRETS: Final = _kind("Secret", "/api/v1", "secrets", objects.SecretObject)
 MESH_CONFIGS: Final[Kind[objects.CustomObject, dict[str, Any]]] = Kind(
     MESH_CONFIG.kind, f"/apis/{MESH_CONFIG.api_version}", MESH_CONFIG.plural, objects.CustomObject, convert.mesh_config
 )

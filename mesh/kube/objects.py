@@ -214,6 +214,14 @@ class ConfigMapObject(msgspec.Struct):
     data: dict[str, str] | None = None
 
 
+class SecretObject(msgspec.Struct):
+    """core/v1 Secret; ``data`` in base64, as it is written again."""
+
+    metadata: Meta
+    type: str
+    data: dict[str, str] | None = None
+
+
 class ClientConfigObject(msgspec.Struct, rename="camel"):
     """How a webhook is called."""
 

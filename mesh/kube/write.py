@@ -14,6 +14,7 @@ from mesh.kube.kinds import Kind
 
 CONFLICT: Final = 409
 NOT_FOUND: Final = 404
+FORBIDDEN: Final = 403
 _MESSAGE_LIMIT: Final = 1000
 _NO_NAMESPACE: Final = "default"
 _EVENTS: Final = "/api/v1/namespaces/{}/events"

@@ -5,10 +5,20 @@ One parser for the injecting webhook, `meshctl inject` and the compiler: what wa
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from mesh.api import names, quantities
 from mesh.api.errors import InvalidInputError, Problem, quote
 from mesh.api.mtls import MtlsMode
+
+_ONLY_WARNED: Final = frozenset(
+    {
+        names.ANNOTATION_MTLS_MODE,
+        names.ANNOTATION_CLIENT_MAX_BODY_SIZE,
+        names.ANNOTATION_NATIVE_SIDECAR,
+        names.ANNOTATION_DEFAULT_EGRESS_ALLOWED,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +46,22 @@ def parse_pod_annotations(annotations: Mapping[str, str]) -> PodAnnotations:
         flag(annotations, names.ANNOTATION_NATIVE_SIDECAR),
         flag(annotations, names.ANNOTATION_DEFAULT_EGRESS_ALLOWED),
     )
+
+
+def parse_lenient(annotations: Mapping[str, str]) -> tuple[PodAnnotations, tuple[Problem, ...]]:
+    """Read them as NGINX Service Mesh did: a mode, a size or a flag that it does not take counts as absent, and is told.
+
+    Raises InvalidInputError for wrong lists of ports, which it refused, too.
+    """
+    told: list[Problem] = []
+    left = dict(annotations)
+    for name in _ONLY_WARNED & left.keys():
+        try:
+            parse_pod_annotations({name: left[name]})
+        except InvalidInputError as error:
+            told.extend(error.problems)
+            del left[name]
+    return parse_pod_annotations(left), tuple(sorted(told, key=str))
 
 
 def ignored_ports(annotations: Mapping[str, str], name: str) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ from mesh.admission import json_patch
 from mesh.admission.inject import inject
 from mesh.admission.owner import Owner
 from mesh.admission.settings import InjectionSettings
+from mesh.api import names
 from mesh.api.errors import InvalidInputError
 from mesh.api.mtls import MtlsMode
 
@@ -356,3 +357,19 @@ def test_patch_paths_are_escaped() -> None:
         {"op": "remove", "path": "/a/gone"},
         {"op": "replace", "path": "/a/x~1y~0z", "value": 3},
     ]
+
+
+@pytest.mark.spec("10.registry", "5.once")
+def test_an_injected_pod_pulls_with_the_registrys_credentials() -> None:
+    """Beside those that it names itself, once; without credentials there is nothing to name."""
+    given = {
+        "metadata": {},
+        "spec": {"containers": [{"name": "a", "image": "a:1"}], "imagePullSecrets": [{"name": "own"}]},
+    }
+    settings = InjectionSettings("s:1", "i:1", pull_secret=names.REGISTRY_SECRET)
+    done = inject(given, "shop", settings).pod
+    assert done["spec"]["imagePullSecrets"] == [{"name": "own"}, {"name": names.REGISTRY_SECRET}]
+    bare = inject(
+        {**given, "spec": {"containers": [{"name": "a", "image": "a:1"}]}}, "shop", InjectionSettings("s:1", "i:1")
+    ).pod
+    assert "imagePullSecrets" not in bare["spec"]
