@@ -208,7 +208,7 @@ def _inject_document(
     injection = inject(_with_annotations(pod, annotations), namespace, settings, owner)
     outcome.warnings.extend(f"{label}: {warning}" for warning in injection.warnings)
     if not injection.changed:
-        outcome.skipped.append(f"{label}: has its sidecar already")
+        outcome.skipped.append(f"{label}: " + ("unfit" if injection.warnings else "has its sidecar already"))
         return False
     graft(_template(document, kind), injection.pod, style)
     outcome.injected.append(label)

@@ -1,5 +1,6 @@
 """The mesh as lenient as NGINX Service Mesh, where the stack asks for it (contract 5.lenient)."""
 
+import json
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from mesh.admission.settings import InjectionSettings
 from mesh.api import names
 from mesh.api.errors import InvalidInputError
 from mesh.api.mtls import MtlsMode
+from mesh.ctl.manifest import inject_manifest, parse_manifest
 
 SETTINGS = InjectionSettings("s:1", "i:1", lenient=True)
 SCTP = [{"containerPort": 5000, "protocol": "SCTP"}]
@@ -69,3 +71,15 @@ def test_what_was_refused_there_is_refused_here() -> None:
     for document, settings in refused:
         with pytest.raises(InvalidInputError):
             inject(document, "shop", settings)
+
+
+@pytest.mark.spec("5.lenient", "5.manual")
+def test_meshctl_leaves_an_unfit_workload_as_it_is_and_says_why() -> None:
+    """As the webhook does with its pods."""
+    given = json.dumps({"kind": "Deployment", "metadata": {"name": "a"}, "spec": {"template": pod(ports=SCTP)}})
+    manifest = parse_manifest(given, "m.json")
+    outcome = inject_manifest(manifest, SETTINGS, "shop", {})
+    assert json.loads(manifest.render()) == json.loads(given)
+    assert outcome.skipped == ["Deployment/a: unfit"]
+    [warning] = outcome.warnings
+    assert warning.startswith("Deployment/a: this pod gets no sidecar: ")
