@@ -62,8 +62,11 @@ ngx_mesh_limits_slot(ngx_mesh_limits_t *ls, ngx_str_t *pod)
 
         name = &ls->callers[n - 1].pod;
 
+        /* who has no name, as everyone else, has no bytes to compare */
+
         if (name->len == pod->len
-            && ngx_memcmp(name->data, pod->data, pod->len) == 0)
+            && (pod->len == 0
+                || ngx_memcmp(name->data, pod->data, pod->len) == 0))
         {
             return i;
         }
