@@ -213,6 +213,7 @@ void ngx_http_mesh_save_session(ngx_peer_connection_t *pc, void *data);
 /* ngx_http_mesh_records.c */
 void ngx_http_mesh_records_init(void);
 void ngx_http_mesh_records_hello(ngx_connection_t *c);
+ngx_mesh_tls_t *ngx_http_mesh_records_peer(ngx_connection_t *c);
 
 /* ngx_http_mesh_grpc.c */
 void ngx_http_mesh_grpc_init(void);

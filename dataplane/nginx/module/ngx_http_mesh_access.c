@@ -169,7 +169,7 @@ ngx_http_mesh_access_identity(ngx_http_mesh_ctx_t *ctx)
     ngx_http_request_t  *r;
 
     r = ctx->request;
-    tls = ngx_mesh_tls_get(r->connection);
+    tls = ngx_http_mesh_records_peer(r->connection);
 
     if (tls == NULL || tls->identity.len == 0) {
         ngx_http_mesh_last(r);

@@ -32,7 +32,7 @@ ngx_http_mesh_limit_caller(ngx_http_mesh_ctx_t *ctx)
     ls = &ctx->table->limits;
 
     if (ctx->role == NGX_HTTP_MESH_INCOMING) {
-        tls = ngx_mesh_tls_get(c);
+        tls = ngx_http_mesh_records_peer(c);
 
         if (tls && ngx_mesh_tls_names(tls, c) == NGX_OK) {
             for (i = 0; i < tls->nnames; i++) {

@@ -159,7 +159,7 @@ ngx_http_mesh_log_handler(ngx_http_request_t *r)
     conf = ngx_http_get_module_loc_conf(r, ngx_http_mesh_module);
 
     if (conf->role == NGX_HTTP_MESH_INCOMING
-        && ngx_mesh_tls_get(r->connection) == NULL)
+        && ngx_http_mesh_records_peer(r->connection) == NULL)
     {
         (void) ngx_atomic_fetch_add(
                         &ngx_mesh.counters->requests[NGX_MESH_INCOMING], 1);

@@ -15,6 +15,7 @@ typedef struct {
     ngx_mesh_channel_t        channel;
     ngx_event_t               event;         /* to come between */
     ngx_connection_handler_pt handshaked;    /* nginx's own */
+    ngx_mesh_tls_t           *peer;          /* once OpenSSL is not asked */
     unsigned                  http2:1;
     unsigned                  used:1;        /* OpenSSL's object is gone */
     unsigned                  answering:1;   /* an answer is not complete */
@@ -164,6 +165,7 @@ ngx_http_mesh_records_begin(ngx_connection_t *c)
         && ngx_mesh_tls_names(tls, c) == NGX_OK
         && ngx_mesh_channel_take(&rs->channel, c) == NGX_OK)
     {
+        rs->peer = tls;
         rs->http2 = ngx_http_mesh_records_is_http2(c->ssl->connection);
 
         /* HTTP says itself whether a message is complete */
@@ -185,6 +187,23 @@ ngx_http_mesh_records_begin(ngx_connection_t *c)
     }
 
     rs->handshaked(c);
+}
+
+
+/* who called, with OpenSSL's part of the connection or without; or NULL */
+
+ngx_mesh_tls_t *
+ngx_http_mesh_records_peer(ngx_connection_t *c)
+{
+    ngx_http_mesh_records_t  *rs;
+
+    if (c->ssl) {
+        return ngx_mesh_tls_get(c);
+    }
+
+    rs = ngx_http_mesh_records_find(c);
+
+    return rs ? rs->peer : NULL;
 }
 
 

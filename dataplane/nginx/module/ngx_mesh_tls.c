@@ -103,24 +103,14 @@ ngx_mesh_tls_cleanup(void *data)
 }
 
 
-/* it outlives OpenSSL's part of the connection */
-
 ngx_mesh_tls_t *
 ngx_mesh_tls_get(ngx_connection_t *c)
 {
-    ngx_pool_cleanup_t  *cln;
-
-    if (c->ssl) {
-        return SSL_get_ex_data(c->ssl->connection, ngx_mesh_tls_index);
+    if (c->ssl == NULL) {
+        return NULL;
     }
 
-    for (cln = c->pool->cleanup; cln; cln = cln->next) {
-        if (cln->handler == ngx_mesh_tls_cleanup) {
-            return cln->data;
-        }
-    }
-
-    return NULL;
+    return SSL_get_ex_data(c->ssl->connection, ngx_mesh_tls_index);
 }
 
 
