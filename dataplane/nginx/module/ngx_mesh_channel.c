@@ -50,6 +50,18 @@ ngx_mesh_channel_fail(ngx_mesh_channel_t *ch, ngx_connection_t *c)
         ngx_mesh_channel_tell(ch, c, ch->records.alert);
     }
 
+    return NGX_ERROR;
+}
+
+
+/*
+ * Whoever reads as long as there is something to read must not read this for
+ * ever: nginx's relay does, until its other side is connected
+ */
+
+static ngx_int_t
+ngx_mesh_channel_over(ngx_mesh_channel_t *ch, ngx_connection_t *c)
+{
     ch->broken = 1;
     c->read->error = 1;
     c->read->ready = 0;
@@ -245,7 +257,6 @@ ngx_mesh_channel_read(ngx_mesh_channel_t *ch, ngx_connection_t *c,
         }
 
         if (n <= 0) {
-            ch->broken = 1;
             return NGX_ERROR;
         }
 
@@ -268,7 +279,7 @@ ngx_mesh_channel_recv(ngx_mesh_channel_t *ch, ngx_connection_t *c,
     }
 
     if (ch->broken) {
-        return NGX_ERROR;
+        return ngx_mesh_channel_over(ch, c);
     }
 
     if (ch->closed) {
@@ -286,5 +297,5 @@ ngx_mesh_channel_recv(ngx_mesh_channel_t *ch, ngx_connection_t *c,
 
     ngx_mesh_buffer_give(in);
 
-    return n;
+    return n == NGX_ERROR ? ngx_mesh_channel_over(ch, c) : n;
 }
