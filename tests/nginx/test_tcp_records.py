@@ -7,7 +7,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 
@@ -221,6 +221,36 @@ def test_what_a_peer_may_not_send(pair: Pair, plain_pod: Pod, fault: str) -> Non
             while told[0] == DATA:
                 told = records.receive()
             assert told == (ALERT, bytes([2, alert]))
+
+
+@contextmanager
+def taking_nobody(pod: Pod) -> Iterator[None]:
+    """An application whose queue is full: a connection to it is neither made nor refused."""
+    with ExitStack() as opened:
+        listener = opened.enter_context(pod.listener(TCP_PORT))
+        listener.listen(0)
+        for _ in range(2):
+            with pod.inside():
+                waiting = opened.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(("127.0.0.1", TCP_PORT))
+        yield
+
+
+@pytest.mark.spec("6.tcp-records")
+def test_what_comes_after_a_fault_is_not_read(pair: Pair, plain_pod: Pod) -> None:
+    """Nor does the worker look for it again and again, while the application has not been reached yet."""
+    set_up(pair)
+    with (
+        taking_nobody(pair.server.pod),
+        plain_pod.connect(pair.server.pod.address, TCP_PORT, 30) as raw,
+        Records(raw, pair.issue(CLIENT)) as records,
+    ):
+        records.raw.sendall(_flipped(records.seal(b"x" * 100)))
+        assert records.receive() == (ALERT, bytes([2, BAD_RECORD_MAC]))
+        records.raw.sendall(b"more")
+        for _ in range(3):
+            assert pair.server.status()["revision"]
 
 
 @pytest.mark.spec("6.tcp-records")

@@ -22,6 +22,7 @@ static ngx_mesh_limited_t *
 ngx_http_mesh_limit_caller(ngx_http_mesh_ctx_t *ctx)
 {
     ngx_str_t            nobody = ngx_null_string;
+    SSL                 *ssl;
     ngx_uint_t           i;
     ngx_mesh_tls_t      *tls;
     ngx_connection_t    *c;
@@ -33,8 +34,9 @@ ngx_http_mesh_limit_caller(ngx_http_mesh_ctx_t *ctx)
 
     if (ctx->role == NGX_HTTP_MESH_INCOMING) {
         tls = ngx_http_mesh_records_peer(c);
+        ssl = c->ssl ? c->ssl->connection : NULL;
 
-        if (tls && ngx_mesh_tls_names(tls, c) == NGX_OK) {
+        if (tls && ngx_mesh_tls_names(tls, ssl) == NGX_OK) {
             for (i = 0; i < tls->nnames; i++) {
                 caller = ngx_mesh_limits_find(ls, &tls->names[i]);
 

@@ -80,9 +80,26 @@ ngx_http_mesh_records_find(ngx_connection_t *c)
 }
 
 
+/* all that the client says after its hello is read in another call */
+
+static long
+ngx_http_mesh_records_wait(BIO *bio, int operation, const char *argp,
+    size_t len, int argi, long argl, int ret, size_t *processed)
+{
+    if (operation != BIO_CB_READ) {
+        return ret;
+    }
+
+    BIO_set_retry_read(bio);
+
+    return -1;
+}
+
+
 /*
  * nginx says what is to come after a handshake only once this call of OpenSSL
- * is over.  Where nothing can be had for this, OpenSSL goes on.
+ * is over, which then must not be that of the whole handshake.  Where nothing
+ * can be had for this, OpenSSL goes on.
  */
 
 void
@@ -114,6 +131,9 @@ ngx_http_mesh_records_hello(ngx_connection_t *c)
     ev->handler = ngx_http_mesh_records_between;
 
     ngx_post_event(ev, &ngx_posted_events);
+
+    BIO_set_callback_ex(SSL_get_rbio(c->ssl->connection),
+                        ngx_http_mesh_records_wait);
 }
 
 
@@ -125,7 +145,15 @@ ngx_http_mesh_records_between(ngx_event_t *ev)
 
     c = ev->data;
 
-    if (c->ssl == NULL || c->ssl->handler == NULL || c->ssl->handshaked) {
+    if (c->ssl == NULL) {
+        return;
+    }
+
+    BIO_set_callback_ex(SSL_get_rbio(c->ssl->connection), NULL);
+
+    /* the handshake failed in that call */
+
+    if (c->ssl->handler == NULL) {
         return;
     }
 
@@ -162,7 +190,7 @@ ngx_http_mesh_records_begin(ngx_connection_t *c)
 
     if (c->ssl->handshaked
         && tls->identity.len
-        && ngx_mesh_tls_names(tls, c) == NGX_OK
+        && ngx_mesh_tls_names(tls, c->ssl->connection) == NGX_OK
         && ngx_mesh_channel_take(&rs->channel, c) == NGX_OK)
     {
         rs->peer = tls;

@@ -107,7 +107,7 @@ int ngx_mesh_chains_verify(ngx_mesh_chains_t *chains, X509_STORE_CTX *ctx,
 
 /* ngx_mesh_names.c: those that the peer may be, into tls->names */
 
-ngx_int_t ngx_mesh_tls_names(ngx_mesh_tls_t *tls, ngx_connection_t *c);
+ngx_int_t ngx_mesh_tls_names(ngx_mesh_tls_t *tls, SSL *ssl);
 
 
 /* ngx_mesh_tls.c */

@@ -116,7 +116,7 @@ ngx_mesh_names_read(ngx_mesh_tls_t *tls, GENERAL_NAMES *sans)
  */
 
 ngx_int_t
-ngx_mesh_tls_names(ngx_mesh_tls_t *tls, ngx_connection_t *c)
+ngx_mesh_tls_names(ngx_mesh_tls_t *tls, SSL *ssl)
 {
     X509           *leaf;
     ngx_int_t       rc;
@@ -126,7 +126,7 @@ ngx_mesh_tls_names(ngx_mesh_tls_t *tls, ngx_connection_t *c)
         return NGX_OK;
     }
 
-    leaf = c->ssl ? SSL_get0_peer_certificate(c->ssl->connection) : NULL;
+    leaf = SSL_get0_peer_certificate(ssl);
     if (leaf == NULL) {
         return NGX_ERROR;
     }
