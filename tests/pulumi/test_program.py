@@ -142,7 +142,7 @@ def test_what_others_write_is_not_the_programs(registered: Registered) -> None:
         ("ClusterSPIFFEID", "nginx-mesh-parts"): ["spec.ttl"],
         ("ClusterSPIFFEID", "nginx-mesh-workloads"): ["spec.ttl"],
         ("MutatingWebhookConfiguration", names.MUTATING_WEBHOOK): ca_bundles(4),
-        ("ValidatingWebhookConfiguration", names.VALIDATING_WEBHOOK): ca_bundles(4),
+        ("ValidatingWebhookConfiguration", names.VALIDATING_WEBHOOK): ca_bundles(5),
     }
     for kind, name in (("ConfigMap", "spire-bundle"), ("ConfigMap", "meshconfig")):
         assert "data" not in registered.inputs(kind, name)
