@@ -257,7 +257,7 @@ class Sidecar:
 
     def _check_leaks(self) -> None:
         if (self.directory / "state").exists():
-            self.apply(Document(mode="off"))
+            self.apply(Document(mode="off", settings={"transparent": 1}))
         for pid, before in self._descriptors.items():
             wait_until(
                 lambda pid=pid, before=before: self._open_descriptors(pid) <= before,  # type: ignore[misc]

@@ -58,18 +58,43 @@ def test_first_request_of_a_new_endpoint_finds_a_connection(pair: Pair) -> None:
 
 
 @pytest.mark.spec("6.preconnect")
-def test_an_endpoint_that_returns_is_connected_anew(pair: Pair) -> None:
-    """Its connections were closed when it left; it gets another one each time that it comes."""
+def test_an_endpoint_that_returns_has_its_connections(pair: Pair) -> None:
+    """They wait for it: while it is away no request goes there, and then none is made anew."""
     with pair.caller() as caller:
-        for number in range(1, 4):
+        for _ in range(3):
             pair.client.apply(pair.client_document(endpoints=pair.endpoints(1)))
-            assert caller.request("GET", "/").status == 200
+            away = {caller.request("GET", "/").echo["local"] for _ in range(4)}
+            assert away == {pair.server.pod.addresses[0]}
             pair.client.apply(pair.client_document(endpoints=pair.endpoints(2)))
-            until_made(pair.client, number)
+            until_made(pair.client, 1)
             seen = {caller.request("GET", "/").echo["local"] for _ in range(4)}
             assert len(seen) == 2
-    assert preconnects(pair.client, "used") == 3
-    assert pair.client.handshakes("outgoing", "ok") == 4
+    assert preconnects(pair.client, "made") == preconnects(pair.client, "used") == 1
+    assert pair.client.handshakes("outgoing", "ok") == 2
+
+
+@pytest.mark.spec("6.preconnect", "3.identity")
+def test_what_waits_for_an_endpoint_is_for_its_identity_alone(pair: Pair) -> None:
+    """Another identity at the same place gets a handshake of its own, which fails here."""
+    address = pair.server.pod.addresses[0]
+    with pair.caller() as caller:
+        assert caller.request("GET", "/").status == 200
+        for identity, status in ((CLIENT_ID, 502), (SERVER_ID, 200)):
+            pair.client.apply(pair.client_document(endpoints=[To(address, APPLICATION_PORT, identity)]))
+            assert caller.request("GET", "/").status == status
+    assert pair.client.handshakes("outgoing", "ok") == 1
+    assert pair.client.handshakes("outgoing", "identity") >= 1
+
+
+@pytest.mark.soak
+@pytest.mark.spec("6.preconnect")
+def test_an_endpoint_that_stays_away_is_forgotten(pair: Pair) -> None:
+    """Its connections are closed within 30 s."""
+    with pair.caller() as caller:
+        assert caller.request("GET", "/").status == 200
+    connected = pair.server.metrics()["nginxplus_connections_active"]
+    pair.client.apply(pair.client_document(endpoints=[]))
+    wait_until(lambda: pair.server.metrics()["nginxplus_connections_active"] < connected, "the end of what waited", 45)
 
 
 @pytest.mark.spec("6.preconnect")

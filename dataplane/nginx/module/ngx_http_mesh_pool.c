@@ -11,6 +11,9 @@
 #define NGX_HTTP_MESH_IDLE_MAX       1024
 #define NGX_HTTP_MESH_IDLE_PER_PEER  64
 
+/* an endpoint that was not ready for a while comes back */
+#define NGX_HTTP_MESH_IDLE_GONE      30000
+
 
 typedef struct {
     ngx_queue_t               queue;         /* of the peer */
@@ -290,10 +293,27 @@ ngx_http_mesh_pool_count(ngx_mesh_peer_t *peer, ngx_mesh_protocol_e protocol)
 }
 
 
+/* nobody uses it until then, but who names this place and identity again */
+
+static void
+ngx_http_mesh_idle_keep(ngx_http_mesh_idle_t *idle)
+{
+    ngx_event_t  *ev;
+
+    ev = idle->connection->read;
+
+    if ((ngx_msec_int_t) (ev->timer.key - ngx_current_msec)
+        > NGX_HTTP_MESH_IDLE_GONE)
+    {
+        ngx_add_timer(ev, NGX_HTTP_MESH_IDLE_GONE);
+    }
+}
+
+
 static void
 ngx_http_mesh_peer_sweep(ngx_mesh_peer_t *peer)
 {
-    ngx_uint_t             stale[NGX_MESH_GRPC + 1];
+    ngx_uint_t             current, stale[NGX_MESH_GRPC + 1];
     ngx_queue_t           *q, *next;
     ngx_mesh_tls_t        *tls;
     ngx_http_mesh_idle_t  *idle;
@@ -312,11 +332,16 @@ ngx_http_mesh_peer_sweep(ngx_mesh_peer_t *peer)
         idle = ngx_queue_data(q, ngx_http_mesh_idle_t, queue);
         tls = ngx_mesh_tls_get(idle->connection);
 
-        if (!ngx_http_mesh_is_current(idle)) {
+        current = ngx_http_mesh_is_current(idle);
+
+        if (tls && ngx_mesh_tls_is_stale(tls)) {
+            stale[idle->protocol] += current;
             ngx_http_mesh_pool_close(ngx_http_mesh_idle_remove(idle));
 
-        } else if (tls && ngx_mesh_tls_is_stale(tls)) {
-            stale[idle->protocol]++;
+        } else if (!current && peer->mark && !ngx_mesh.table->transparent) {
+            ngx_http_mesh_idle_keep(idle);
+
+        } else if (!current) {
             ngx_http_mesh_pool_close(ngx_http_mesh_idle_remove(idle));
         }
     }

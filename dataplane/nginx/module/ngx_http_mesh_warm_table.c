@@ -31,7 +31,7 @@ ngx_http_mesh_warm_demand(ngx_mesh_upstream_t *u)
 static void
 ngx_http_mesh_warm_upstream(ngx_mesh_upstream_t *u, ngx_mesh_upstream_t *old)
 {
-    ngx_uint_t        i, n;
+    ngx_uint_t        i, n, kept;
     ngx_mesh_peer_t  *peer;
 
     for (i = 0; i < u->nendpoints; i++) {
@@ -50,7 +50,9 @@ ngx_http_mesh_warm_upstream(ngx_mesh_upstream_t *u, ngx_mesh_upstream_t *old)
         peer = u->endpoints[i].peer;
 
         if (peer->came == ngx_mesh.mark) {
-            ngx_http_mesh_warm(peer, u->protocol, n, 1);
+            kept = ngx_http_mesh_pool_count(peer, u->protocol);
+            ngx_http_mesh_warm(peer, u->protocol, n > kept ? n - kept : 0,
+                               kept == 0);
         }
     }
 }
