@@ -205,7 +205,8 @@ async def test_a_leader_that_does_not_know_of_its_end_is_not_listened_to(cluster
 @pytest.mark.spec("6.in-force")
 async def test_a_ca_ttl_that_the_server_does_not_have_is_said(cluster: Cluster) -> None:
     """The condition names both values; its time says since when."""
-    config_map = {"metadata": {"name": names.SPIRE_SERVER}, "data": {"server.conf": 'server {\n  ca_ttl = "720h"\n}\n'}}
+    metadata = {"name": f"{names.SPIRE_SERVER}-5f3a9c", "labels": {names.LABEL_NAME: names.SPIRE_SERVER}}
+    config_map = {"metadata": metadata, "data": {"server.conf": 'server {\n  ca_ttl = "720h"\n}\n'}}
     cluster.api.request("POST", f"/api/v1/namespaces/{cluster.namespace}/configmaps", config_map)
     path = cluster.mesh_config_path
     async with cluster.controller():
