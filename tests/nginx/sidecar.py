@@ -191,6 +191,10 @@ class Sidecar:
         result: dict[str, Any] = json.loads(text)
         return result
 
+    def empty_pools(self) -> None:
+        """Close the idle connections to endpoints: in transparent mode none waits for one that went."""
+        self.apply(Document(mode="off", settings={"transparent": 1}))
+
     def status(self) -> dict[str, Any]:
         """The status JSON."""
         result: dict[str, Any] = json.loads(self.request("GET", "/status")[1])
@@ -257,7 +261,7 @@ class Sidecar:
 
     def _check_leaks(self) -> None:
         if (self.directory / "state").exists():
-            self.apply(Document(mode="off", settings={"transparent": 1}))
+            self.empty_pools()
         for pid, before in self._descriptors.items():
             wait_until(
                 lambda pid=pid, before=before: self._open_descriptors(pid) <= before,  # type: ignore[misc]

@@ -145,7 +145,7 @@ def test_pod_of_another_identity_behind_an_old_table(pair: Pair) -> None:
     with pair.caller() as caller:
         assert caller.request("GET", "/before").status == 200
         pair.server.apply(None, pair.issue("/ns/shop/sa/other"))
-        pair.client.apply(pair.client_document(mode="off"))  # the pool of the old table goes
+        pair.client.empty_pools()
         pair.client.apply(pair.client_document())
         assert caller.request("GET", "/after").status == 502
     assert pair.app.requests == ["/before"]
@@ -157,8 +157,8 @@ def test_nothing_readable_between_the_pods(pair: Pair, tmp_path: Path) -> None:
     canary = "canary-7f3a91"
     with capture(pair.server.pod, tmp_path / "wire") as read:
         for _ in range(50):
-            # Another bundle content each time empties the pool, so that each call makes a connection.
-            pair.client.apply(pair.client_document(mode="off"))
+            # So each call makes a connection.
+            pair.client.empty_pools()
             pair.client.apply(pair.client_document())
             with pair.caller() as caller:
                 response = caller.request("GET", f"/{canary}", headers={"X-Canary": canary})

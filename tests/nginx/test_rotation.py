@@ -28,7 +28,7 @@ def test_new_connections_use_the_new_svid(pair: Pair) -> None:
     with pair.caller() as caller:
         caller.request("GET", "/")
     pair.client.apply(None, pair.issue("/ns/shop/sa/renamed"))
-    pair.client.apply(pair.client_document(mode="off"))
+    pair.client.empty_pools()
     pair.client.apply(pair.client_document())
     with pair.caller() as caller:
         echo = caller.request("GET", "/").echo
