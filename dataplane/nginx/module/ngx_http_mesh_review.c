@@ -116,22 +116,14 @@ ngx_http_mesh_review(ngx_http_mesh_ctx_t *ctx, ngx_mesh_table_t *t)
 void
 ngx_http_mesh_review_all(void)
 {
-    ngx_queue_t       *q;
-    ngx_mesh_table_t  *t;
-
-    t = ngx_mesh.table;
-
-    if (t == NULL || t->transparent
-        || (t->mode != NGX_MESH_STRICT && !t->access.enforced))
-    {
-        return;
-    }
+    ngx_queue_t  *q;
 
     for (q = ngx_queue_head(&ngx_http_mesh_open);
          q != ngx_queue_sentinel(&ngx_http_mesh_open);
          q = ngx_queue_next(q))
     {
-        ngx_http_mesh_review(ngx_queue_data(q, ngx_http_mesh_ctx_t, open), t);
+        ngx_http_mesh_review(ngx_queue_data(q, ngx_http_mesh_ctx_t, open),
+                             ngx_mesh.table);
     }
 }
 

@@ -33,6 +33,27 @@ ngx_mesh_changed(void)
 }
 
 
+/* what is open, by a table of now that refuses somebody */
+
+static void
+ngx_mesh_review(ngx_mesh_table_t *t)
+{
+    if (t->transparent
+        || (t->mode != NGX_MESH_STRICT && !t->access.enforced))
+    {
+        return;
+    }
+
+    if (ngx_mesh.review) {
+        ngx_mesh.review();
+    }
+
+    if (ngx_mesh.review_http) {
+        ngx_mesh.review_http();
+    }
+}
+
+
 static ngx_int_t
 ngx_mesh_take_state(ngx_pool_t *pool, ngx_str_t *content, ngx_str_t *error)
 {
@@ -63,13 +84,7 @@ ngx_mesh_take_state(ngx_pool_t *pool, ngx_str_t *content, ngx_str_t *error)
 
     ngx_mesh_changed();
 
-    if (ngx_mesh.review) {
-        ngx_mesh.review();
-    }
-
-    if (ngx_mesh.review_http) {
-        ngx_mesh.review_http();
-    }
+    ngx_mesh_review(t);
 
     if (old) {
         ngx_mesh_table_release(old);

@@ -107,16 +107,7 @@ ngx_stream_mesh_review(ngx_stream_mesh_ctx_t *ctx)
 void
 ngx_stream_mesh_review_all(void)
 {
-    ngx_queue_t       *q;
-    ngx_mesh_table_t  *t;
-
-    t = ngx_mesh.table;
-
-    if (t == NULL || t->transparent
-        || (t->mode != NGX_MESH_STRICT && !t->access.enforced))
-    {
-        return;
-    }
+    ngx_queue_t  *q;
 
     for (q = ngx_queue_head(&ngx_stream_mesh_connected);
          q != ngx_queue_sentinel(&ngx_stream_mesh_connected);
