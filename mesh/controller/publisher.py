@@ -15,6 +15,7 @@ from typing import Final
 from mesh.api import names
 from mesh.api.errors import InvalidInputError
 from mesh.bus.connection import Message, Session
+from mesh.kit.wake import until_woken
 from mesh.model import codec, delta, reports
 from mesh.model.codec import BusMessage, Decoded, Revision
 from mesh.model.reports import Beacon, SidecarReport
@@ -73,7 +74,7 @@ class Publisher:
         self.is_connected = True
         try:
             while True:
-                await self._wait(await self._work(session))
+                await until_woken(self._wake, await self._work(session))
         finally:
             self.is_connected = False
 
@@ -93,14 +94,6 @@ class Publisher:
         self._published.clear()
         self._beacon_due = 0.0
         self._may_hold_others = True
-
-    async def _wait(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._wake.wait()
-        except TimeoutError:
-            pass
-        self._wake.clear()
 
     async def _publish(self, session: Session, epoch: int) -> None:
         wanted = self._wanted

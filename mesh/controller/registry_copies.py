@@ -15,6 +15,7 @@ from mesh.api import names
 from mesh.controller.configuration import Configuration
 from mesh.controller.removal import FIELD_MANAGER
 from mesh.kit.supervise import TaskFactory
+from mesh.kit.wake import until_woken
 from mesh.kube import kinds, write
 from mesh.kube.client import ApiError, Client
 from mesh.kube.objects import SecretObject
@@ -62,15 +63,7 @@ class RegistryCopies:
                 log.warning("registry credentials not copied", extra={"reason": str(error)})
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
-            await self._wait(again_at - time.monotonic())
-
-    async def _wait(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._wake.wait()
-        except TimeoutError:
-            pass
-        self._wake.clear()
+            await until_woken(self._wake, again_at - time.monotonic())
 
     async def _write(self, namespace: str) -> None:
         """Make or change one copy. A namespace that ends takes none, and needs none."""
