@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from tests.nginx.conftest import APPLICATION_PORT, CLIENT, CLIENT_ID, Pair
+from tests.nginx.memory_tls import shake_hands
 from tests.nginx.network import Pod
 from tests.nginx.peers import Peer
 from tests.nginx.records import ALERT, CLOSE_NOTIFY, DATA, HANDSHAKE, Records
@@ -189,16 +190,8 @@ def test_what_comes_with_the_handshake_is_not_lost(pair: Pair, plain_pod: Pod) -
     """Requests in one packet with the end of the handshake."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     load(context, pair.issue(CLIENT))
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    peer = context.wrap_bio(incoming, outgoing)
     with plain_pod.connect(pair.server.pod.address, APPLICATION_PORT, 30) as raw:
-        while True:
-            try:
-                peer.do_handshake()
-                break
-            except ssl.SSLWantReadError:
-                raw.sendall(outgoing.read())
-                incoming.write(raw.recv(65536))
+        peer, incoming, outgoing = shake_hands(raw, context)
         peer.write(GET * 500 + LAST)
         raw.sendall(outgoing.read())
         data = b""

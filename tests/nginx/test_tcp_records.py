@@ -13,6 +13,7 @@ import pytest
 
 from tests.nginx.conftest import CLIENT, SERVER, SERVER_ID, Pair
 from tests.nginx.documents import To
+from tests.nginx.memory_tls import shake_hands
 from tests.nginx.network import Pod
 from tests.nginx.records import ALERT, CLOSE_NOTIFY, DATA, HANDSHAKE, Records
 from tests.nginx.sidecar import wait_until
@@ -282,15 +283,7 @@ def test_what_comes_with_the_handshake_is_not_lost(pair: Pair, plain_pod: Pod) -
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         load(context, pair.issue(CLIENT))
         context.set_alpn_protocols(["nsm/1"])
-        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        peer = context.wrap_bio(incoming, outgoing)
-        while True:
-            try:
-                peer.do_handshake()
-                break
-            except ssl.SSLWantReadError:
-                raw.sendall(outgoing.read())
-                incoming.write(raw.recv(65536))
+        peer, _, outgoing = shake_hands(raw, context)
         peer.write(b"at once " * 5000)
         with suppress(ssl.SSLWantReadError):
             peer.unwrap()

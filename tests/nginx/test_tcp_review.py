@@ -11,6 +11,7 @@ from mesh.spiffe import tls
 from tests.fakes.authority import Issued
 from tests.nginx.conftest import CLIENT_ID, SERVER, Pair
 from tests.nginx.documents import Document
+from tests.nginx.memory_tls import shake_hands
 from tests.nginx.network import Pod
 from tests.nginx.peers import pod_certificate
 from tests.nginx.sidecar import Sidecar, wait_until
@@ -158,17 +159,9 @@ def test_permission_that_goes_during_the_handshake(pair: Pair, plain_pod: Pod) -
     set_up(pair)
     allowed = server_document().enforce_access().target("shop/other", [OTHER_ID])
     pair.server.apply(allowed)
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     context = _context(pod_certificate(pair.authority, "shop/other-0", "other"))
-    session = context.wrap_bio(incoming, outgoing)
     with serving(pair.server.pod) as server, plain_pod.connect(pair.server.pod.address, TCP_PORT) as raw:
-        while True:
-            try:
-                session.do_handshake()
-                break
-            except ssl.SSLWantReadError:
-                raw.sendall(outgoing.read())
-                incoming.write(raw.recv(65536))
+        session, _, outgoing = shake_hands(raw, context)
         pair.server.apply(server_document().enforce_access())
         session.write(b"ping")
         raw.sendall(outgoing.read())
